@@ -1,0 +1,131 @@
+"""What travels between nodes: a MessagePack header, the fields of a kind inside it, and a raw payload beside it.
+
+On the wire a message is `[topic, header, payload?]`. The header is one MessagePack map; the kind's own fields stand
+in it under `body`. docs/wire-protocol.md says the same for authors in other languages.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from graph.errors import MessageError
+
+PROTOCOL = 1
+DEFAULT_SESSION = "default"
+
+
+class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of what a message says: the fields of one kind, under a name unique on the wire.
+
+    A subclass sets `kind`, e.g. `kind: ClassVar[str] = "audio.frame"`, and declares its fields with their units.
+    A field equal to its default does not travel.
+    """
+
+    kind: ClassVar[str] = ""
+
+
+class Mark(Kind, frozen=True, omit_defaults=True):
+    """Telemetry: something worth a time stamp happened to a turn (its transcript came, its first audio left …)."""
+
+    kind: ClassVar[str] = "telemetry.mark"
+    name: str
+    at_ns: int  # monotonic, on the host that the header names
+    fields: dict[str, str | int | float | bool] = {}
+
+
+class Header(msgspec.Struct, omit_defaults=True):
+    """Everything a receiver must know before it looks at the body. All times are monotonic nanoseconds of `host`."""
+
+    v: int
+    kind: str
+    port: str
+    instance: str
+    seq: int
+    session: str = DEFAULT_SESSION
+    turn: int = 0
+    revision: int = 0
+    origin_ns: int = 0  # when the first cause of this message came into being, e.g. a frame's last sample was spoken
+    sent_ns: int = 0
+    host: str = ""
+    trace: str = ""  # W3C traceparent
+    cause: tuple[str, int, int] | None = None  # origin instance, origin sequence number, k-th output
+    attempt: int = 0
+    body: msgspec.Raw = msgspec.Raw(b"\x80")
+
+
+K = TypeVar("K", bound=Kind)
+K_co = TypeVar("K_co", bound=Kind, covariant=True)
+
+
+@dataclass(slots=True)
+class Message(Generic[K_co]):
+    """A message as a handler sees it: `body` is the kind's struct, `payload` the raw bytes (PCM, a file's content)."""
+
+    body: K_co
+    payload: bytes | memoryview = b""
+    session: str = DEFAULT_SESSION
+    turn: int = 0
+    revision: int = 0
+    origin_ns: int = 0
+    header: Header | None = field(default=None, repr=False)  # None in tests that feed a node by hand
+
+
+@cache
+def host_id() -> str:
+    """The id of this boot of this machine: monotonic times compare only where it is equal."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return boot.read_text().strip()[:8] if boot.exists() else os.uname().nodename[:8]
+
+
+def now_ns() -> int:
+    """CLOCK_MONOTONIC: the same clock in every process of a host."""
+    return time.monotonic_ns()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_header_decoder = msgspec.msgpack.Decoder(Header)
+
+
+def encode_header(header: Header, body: Kind) -> bytes:
+    """The header frame of a message, the body's fields inside it."""
+    header.body = msgspec.Raw(_encoder.encode(body))
+    return _encoder.encode(header)
+
+
+def decode_header(frame: bytes | memoryview) -> Header:
+    """Read a header frame; the body stays undecoded until its kind's decoder is chosen.
+
+    :raises MessageError: not MessagePack, fields missing or of a wrong type, or another protocol version.
+    """
+    try:
+        header = _header_decoder.decode(frame)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MessageError(f"not a message header: {error}") from error
+    if header.v != PROTOCOL:
+        raise MessageError(f"protocol version {header.v}, this node speaks {PROTOCOL}")
+    return header
+
+
+class BodyDecoder:
+    """Turns the raw body of a header into a kind's struct; one per input, made from the kinds its port declares."""
+
+    def __init__(self, kinds: tuple[type[Kind], ...]) -> None:
+        self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {k.kind: msgspec.msgpack.Decoder(k) for k in kinds}
+
+    def decode(self, header: Header) -> Kind:
+        """:raises MessageError: the kind is not one this port takes, or its fields do not fit."""
+        decoder = self._decoders.get(header.kind)
+        if decoder is None:
+            raise MessageError(f"kind '{header.kind}' does not belong here; this port takes {sorted(self._decoders)}")
+        try:
+            body: Kind = decoder.decode(header.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MessageError(f"bad body of kind '{header.kind}': {error}") from error
+        return body

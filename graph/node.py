@@ -1,0 +1,195 @@
+"""What a node author writes: a class with ports, a config model and a handler per input.
+
+    class Shout(Node):
+        \"\"\"Says everything louder.\"\"\"
+
+        Config = ShoutConfig
+        config: ShoutConfig
+
+        text = Input(Text)
+        loud = Output(Text)
+
+        def on_text(self, message: Message[Text]) -> Iterator[Step]:
+            yield self.loud(Text(text=message.body.text.upper()))
+
+The class knows no sockets and no clock of its own: a worker process runs it in a graph, `graph.testing.Harness` in a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from graph.errors import MissingExtra
+from graph.message import Kind, Mark
+
+K = TypeVar("K", bound=Kind)
+
+
+class NodeConfig(BaseModel):
+    """Base of every node's parameters (`with:` in the file): unknown keys are errors, defaults are checked too."""
+
+    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way out. What is None is taken over from the message being handled."""
+
+    port: str
+    body: Kind
+    payload: bytes | memoryview = b""
+    session: str | None = None
+    turn: int | None = None
+    revision: int | None = None
+    origin_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """A step that waits for a monotonic time; the worker goes on looking at its control messages meanwhile."""
+
+    at_ns: int
+
+
+Step: TypeAlias = Outgoing | Until | None
+"""What a handler yields: a message, a wait, or None (nothing to say, but a good moment to be interrupted)."""
+
+Handled: TypeAlias = Outgoing | Iterator[Step] | Awaitable[Outgoing | None] | AsyncIterator[Step] | None
+
+
+class Input(Generic[K]):
+    """An input port that takes messages of the given kinds; its handler is the method `on_<name>`.
+
+    An `interrupts` input is looked at between two steps of a running handler: a message on it makes everything of the
+    same session with an older (turn, revision) stale; a stale handler is closed and what it had not said stays unsaid.
+    """
+
+    def __init__(self, *kinds: type[K], required: bool = True, interrupts: bool = False, doc: str = "") -> None:
+        self.kinds: tuple[type[K], ...] = kinds
+        self.required = required
+        self.interrupts = interrupts
+        self.doc = doc
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+
+class Output(Generic[K]):
+    """An output port; calling it makes a message to yield: `yield self.text(Text(text="hi"), turn=3)`."""
+
+    def __init__(self, *kinds: type[K], doc: str = "") -> None:
+        self.kinds: tuple[type[K], ...] = kinds
+        self.doc = doc
+        self.name = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __call__(
+        self,
+        body: K,
+        payload: bytes | memoryview = b"",
+        *,
+        session: str | None = None,
+        turn: int | None = None,
+        revision: int | None = None,
+        origin_ns: int | None = None,
+    ) -> Outgoing:
+        return Outgoing(self.name, body, payload, session, turn, revision, origin_ns)
+
+
+class Runtime(Protocol):
+    """What a node may ask of the process (or the test) around it."""
+
+    instance: str
+
+    def now_ns(self) -> int:
+        """Monotonic nanoseconds."""
+
+    def status(self, text: str) -> None:
+        """Say what takes long, e.g. "loading whisper-base"; shown while the node starts."""
+
+    def warn(self, text: str) -> None:
+        """Tell the operator something worth knowing that is not a failure."""
+
+    def mark(self, mark: Mark, session: str | None, turn: int | None, revision: int | None) -> None:
+        """Publish a mark on the node's telemetry port and in the run's report."""
+
+
+TELEMETRY = "telemetry"
+
+
+class Node:
+    """Base of all nodes. `setup` loads, handlers work, `drain` finishes what is in hand, `close` frees."""
+
+    Config: ClassVar[type[NodeConfig]] = NodeConfig
+    extra: ClassVar[str] = ""  # the pip extra that brings this node's libraries
+    terminal: ClassVar[bool] = False  # True: its standard output is the terminal of `graph run`
+
+    telemetry = Output(Mark, doc="marks, counters and logs of the node itself; every node has this port")
+
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        self.config = config
+        self.runtime = runtime
+
+    @classmethod
+    def inputs(cls) -> dict[str, Input[Any]]:
+        """The input ports by name, in the order of declaration, bases first."""
+        return {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Input)}
+
+    @classmethod
+    def outputs(cls) -> dict[str, Output[Any]]:
+        """The output ports by name, `telemetry` included."""
+        return {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Output)}
+
+    @classmethod
+    def models(cls, config: Any) -> Sequence[str]:
+        """The models (catalogue names, paths or hub ids) that this node needs with this config."""
+        return ()
+
+    def setup(self) -> None:
+        """Load what takes long. Raise a VoicegraphError whose text tells the user what to do."""
+
+    def run(self) -> Iterator[Step]:
+        """A source's own loop (a node with no connected input); when it returns, the source has ended."""
+        return iter(())
+
+    def stop(self) -> None:
+        """A source is asked to end: let `run` return soon, with what it has already captured sent."""
+
+    def on_input_end(self, name: str) -> Handled:
+        """An input will bring nothing more: all its producers have ended."""
+        return None
+
+    def drain(self) -> Handled:
+        """All inputs have ended: say what is still to be said."""
+        return None
+
+    def close(self) -> None:
+        """Free what `setup` took; called once, also after a failure."""
+
+    def mark(
+        self,
+        name: str,
+        *,
+        at_ns: int | None = None,
+        session: str | None = None,
+        turn: int | None = None,
+        revision: int | None = None,
+        **fields: str | int | float | bool,
+    ) -> None:
+        """Put a time stamp on the current turn: shown by metrics nodes, kept in the run's report.
+
+        What is None is taken from the message being handled; `at_ns` defaults to now.
+        """
+        stamp = self.runtime.now_ns() if at_ns is None else at_ns
+        self.runtime.mark(Mark(name=name, at_ns=stamp, fields=fields), session, turn, revision)
+
+    def missing(self, module: str) -> MissingExtra:
+        """The error to raise when an import in `setup` fails: `except ImportError as e: raise self.missing("av") from e`."""
+        return MissingExtra(type(self).__name__, self.extra, module)

@@ -1,0 +1,72 @@
+"""What will run: instances, endpoints and edges, computed from the spec alone."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Link = Literal["stream", "queue"]
+WhenFull = Literal["block", "drop_oldest", "drop_newest"]
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """One output port of a node feeding one input port of another; replicas on both sides share the edge."""
+
+    producer: str  # node name
+    port: str
+    consumer: str  # node name
+    input: str
+    link: Link = "stream"
+    depth: int = 1000  # messages
+    when_full: WhenFull = "drop_newest"  # "block" on queues
+    delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
+    feedback: bool = False  # closes a loop: the drain does not wait for it
+
+    @property
+    def id(self) -> str:
+        return f"{self.producer}.{self.port}->{self.consumer}.{self.input}"
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One process. Endpoints may hold `{run}`, the folder of the run, filled in when it starts."""
+
+    id: str  # the node's name; with replicas: "stt.0", "stt.1"
+    node: str
+    replica: int = 0
+    out: str = ""  # XPUB of its streams, telemetry among them
+    work: str = ""  # PULL for queue messages; empty where no input is a queue
+    credit: str = ""  # PULL for its takers' acknowledgements; empty where no output feeds a queue
+
+
+class PlannedNode(msgspec.Struct, frozen=True):
+    """A node of the graph, its class found and its parameters validated."""
+
+    name: str
+    use: str  # what the file says: "stt.faster_whisper" or "package.module:Class"
+    target: str  # "package.module:Class"
+    config: dict[str, Any]
+    instances: tuple[str, ...]
+    threads: int | None = None
+    source: bool = False  # no connected input: it starts when all are ready, and its end begins the drain
+    terminal: bool = False  # writes to the terminal of `graph run`
+    models: tuple[str, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The whole graph, as the supervisor and every worker read it."""
+
+    name: str
+    file: str
+    nodes: tuple[PlannedNode, ...]
+    instances: tuple[Instance, ...]
+    edges: tuple[Edge, ...]
+    orphan_after_s: float = 30.0
+    drain_within_s: float = 10.0
+    start_within_s: float = 120.0
+
+    def node(self, name: str) -> PlannedNode:
+        return next(n for n in self.nodes if n.name == name)
+
+    def instance(self, id: str) -> Instance:
+        return next(i for i in self.instances if i.id == id)

@@ -1,0 +1,52 @@
+"""The turn family: when has the user finished, and what belongs to the turn."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from graph.message import Kind
+from graph.node import Input, Node, Output
+from nodes.kinds import AudioFrame
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+
+
+class TurnPending(Kind, frozen=True, omit_defaults=True):
+    """The judge was asked in a pause and holds that the user will go on."""
+
+    kind: ClassVar[str] = "turn.pending"
+    probability: float  # that the turn is complete, 0 to 1
+    silence_ms: int  # media time
+
+
+class TurnConfirmed(Kind, frozen=True, omit_defaults=True):
+    """The turn is over; the header's `turn` is its number, counted from 1 per session."""
+
+    kind: ClassVar[str] = "turn.confirmed"
+    probability: float
+    silence_ms: int
+    reason: str  # "judge", "ceiling" (the silence grew too long) or "end" (the audio ended)
+
+
+class Utterance(Kind, frozen=True, omit_defaults=True):
+    """What the user said in a turn; the payload is its samples, s16 little-endian mono, pre-roll included."""
+
+    kind: ClassVar[str] = "utterance"
+    start: int  # index of the payload's first sample in the captured audio
+    sample_rate: int = 16_000  # Hz
+
+
+class Interrupt(Kind, frozen=True, omit_defaults=True):
+    """Everything of this session older than the header's (turn, revision) is stale: stop it, drop it."""
+
+    kind: ClassVar[str] = "interrupt"
+    reason: str = ""
+
+
+class TurnNode(Node):
+    """Decides from speech events and audio when a turn is over. Decisions use media time only."""
+
+    extra = "turn"
+    audio = Input(AudioFrame, doc="the same audio the VAD listens to")
+    speech = Input(SpeechStarted, SpeechPaused, SpeechEnded)
+    turn = Output(TurnPending, TurnConfirmed)
+    utterance = Output(Utterance)
