@@ -37,6 +37,7 @@ class Mark(Kind, frozen=True, omit_defaults=True):
     kind: ClassVar[str] = "telemetry.mark"
     name: str
     at_ns: int  # monotonic, on the host that the header names
+    zero: bool = False  # the times of its turn count from here
     fields: dict[str, str | int | float | bool] = {}
 
 

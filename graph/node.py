@@ -181,14 +181,16 @@ class Node:
         session: str | None = None,
         turn: int | None = None,
         revision: int | None = None,
+        zero: bool = False,
         **fields: str | int | float | bool,
     ) -> None:
         """Put a time stamp on the current turn: shown by metrics nodes, kept in the run's report.
 
-        What is None is taken from the message being handled; `at_ns` defaults to now.
+        What is None is taken from the message being handled; `at_ns` defaults to now. `zero`: the times of the turn
+        count from this mark. Call it from handlers only, never from a thread of the node's own.
         """
         stamp = self.runtime.now_ns() if at_ns is None else at_ns
-        self.runtime.mark(Mark(name=name, at_ns=stamp, fields=fields), session, turn, revision)
+        self.runtime.mark(Mark(name=name, at_ns=stamp, zero=zero, fields=fields), session, turn, revision)
 
     def missing(self, module: str) -> MissingExtra:
         """The error to raise when an import in `setup` fails: `except ImportError as e: raise self.missing("av") from e`."""

@@ -1,0 +1,97 @@
+"""`graph run`: start the graph and see it through."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from graph.supervisor import Supervisor, Tell
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="The graph file.")] = Path("pipelines.yaml"),
+    overlay: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--overlay", metavar="PATH=VALUE", help="Change a value: -o nodes.stt.with.model=small"),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write what happened, turn by turn and edge by edge, as JSON.")] = None,
+    pull: Annotated[bool, typer.Option(help="Fetch missing models before the start.")] = True,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
+) -> None:
+    """Run a graph until its sources end. Ctrl-C drains it, a second Ctrl-C stops it at once.
+
+    Exit codes: 0 the graph ended or was drained; 1 a node could not start or died, or the drain took too long;
+    2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C.
+    """
+    from graph.load import load_plan
+    from graph.run import log_dir
+    from graph.run import run as run_plan
+
+    plan = load_plan(file, overlay or [])
+    if report is not None:
+        _check_writable(report)
+    if pull:
+        from graph.models import ensure
+
+        ensure([model for node in plan.nodes for model in node.models])
+    console = _Console(quiet, log_dir(plan))
+    began_s = time.monotonic()
+    code, gathered, failures = run_plan(plan, console.tell)
+    if report is not None:
+        text = json.dumps(gathered.as_dict(code, failures, time.monotonic() - began_s), indent=2, ensure_ascii=False)
+        report.write_text(text + "\n")
+    raise typer.Exit(code)
+
+
+def _check_writable(report: Path) -> None:
+    from graph.errors import VoicegraphError
+
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.touch()
+    except OSError as error:
+        raise VoicegraphError(f"cannot write the report to {report}: {error.strerror}") from error
+
+
+class _Console:
+    """Tells the user what the supervisor has to say, on stderr: one live line while starting, a line for what matters."""
+
+    def __init__(self, quiet: bool, logs: Path) -> None:
+        from rich.console import Console
+        from rich.status import Status
+
+        self._console = Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._logs = logs
+        self._began_s = time.monotonic()
+        self._status = Status("starting", console=self._console)
+        if self._console.is_terminal and not quiet:
+            self._status.start()
+
+    def tell(self, line: Tell, supervisor: Supervisor) -> None:
+        """Show one line."""
+        name = f"{line.instance}: " if line.instance else ""
+        if line.level == "status":
+            busy = ", ".join(f"{i} ({text})" for i, text in supervisor.status.items())
+            self._status.update(f"starting: {busy}")
+        elif line.level == "info":
+            self._status.stop()
+            after = f" after {time.monotonic() - self._began_s:.1f} s" if line.text == "running" else ""
+            if not self._quiet:
+                self._print(f"{line.text}{after}", "dim")
+        else:
+            self._status.stop()
+            self._print(f"{line.level}: {name}{line.text}", "yellow" if line.level == "warning" else "red")
+            log = self._logs / f"{line.instance}.log"
+            if line.level == "error" and log.exists() and log.stat().st_size:
+                self._print(f"  its output: {log}", "dim")
+
+    def _print(self, text: str, style: str) -> None:
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
+        sys.stderr.flush()

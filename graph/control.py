@@ -1,0 +1,250 @@
+"""The control plane: what the supervisor and its nodes tell each other. No data of the graph ever passes here.
+
+A node talks through a thread of its own, so it is heard while its handler sits deep in inference.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Any, TypeAlias
+
+import msgspec
+import zmq
+
+from graph.links.base import EdgeStatistics, readable
+from graph.message import DEFAULT_SESSION, Mark, now_ns
+
+BEAT_MS = 500
+
+
+class TurnMark(msgspec.Struct):
+    """A mark with the turn it belongs to, as the run's report keeps it."""
+
+    mark: Mark
+    instance: str
+    session: str = DEFAULT_SESSION
+    turn: int = 0
+    revision: int = 0
+
+
+# from a node to the supervisor
+class Hello(msgspec.Struct, tag="hello"):
+    pid: int
+
+
+class Status(msgspec.Struct, tag="status"):
+    """What the node is busy with before it is ready, e.g. "loading whisper-base"."""
+
+    text: str
+
+
+class Warned(msgspec.Struct, tag="warned"):
+    text: str
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    """Set up, and every link of it stands at both ends."""
+
+
+class Beat(msgspec.Struct, tag="beat"):
+    """Alive; with what was counted so far and the marks since the last beat."""
+
+    sent: dict[str, int] = {}  # by output port, streams
+    edges: dict[str, EdgeStatistics] = {}  # by edge id: this instance's end of it
+    marks: list[TurnMark] = []
+
+
+class Drained(msgspec.Struct, tag="drained"):
+    """All inputs have ended and everything has been said."""
+
+
+class Failed(msgspec.Struct, tag="failed"):
+    """The node cannot go on; the text is for the user."""
+
+    text: str
+
+
+# from the supervisor to a node
+class Heard(msgspec.Struct, tag="heard"):
+    """Answer to a beat: the supervisor is there."""
+
+
+class Start(msgspec.Struct, tag="start"):
+    """Every node is ready: sources may begin."""
+
+
+class Drain(msgspec.Struct, tag="drain"):
+    """Sources end now; what is on its way is finished."""
+
+
+class Stop(msgspec.Struct, tag="stop"):
+    """Leave now, cleanly."""
+
+
+FromNode: TypeAlias = Hello | Status | Warned | Ready | Beat | Drained | Failed
+ToNode: TypeAlias = Heard | Start | Drain | Stop
+
+_encode = msgspec.msgpack.Encoder().encode
+_from_node = msgspec.msgpack.Decoder(FromNode)
+_to_node = msgspec.msgpack.Decoder(ToNode)
+
+
+class ControlServer:
+    """The supervisor's end: one ROUTER that all nodes connect to."""
+
+    def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
+        self.socket = context.socket(zmq.ROUTER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.bind(endpoint)
+
+    def receive(self) -> Iterator[tuple[str, FromNode]]:
+        """(instance, message) of all that has come; what cannot be read changes nothing."""
+        while readable(self.socket):
+            frames = self.socket.recv_multipart()
+            try:
+                yield frames[0].decode(), _from_node.decode(frames[-1])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+
+    def send(self, instance: str, message: ToNode) -> None:
+        """Tell one node; a node that is not connected misses it, as a ROUTER does."""
+        self.socket.send_multipart((instance.encode(), _encode(message)))
+
+    def close(self) -> None:
+        self.socket.close(0)
+
+
+class ControlClient:
+    """A node's end: a thread that beats, passes commands on, and notices when the supervisor is gone.
+
+    Commands are read from `commands`; `wake` is a descriptor that becomes readable when there is one. When nothing was
+    heard for `orphan_after_s`, a `Drain` is passed on; `orphaned` tells why. If the node is still there
+    `drain_within_s` later, `abandon` is called from the thread: it must end the process.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        instance: str,
+        beat: Callable[[], Beat],
+        abandon: Callable[[], None],
+        orphan_after_s: float,
+        drain_within_s: float,
+    ) -> None:
+        self.commands: SimpleQueue[ToNode] = SimpleQueue()
+        self.orphaned = False
+        self.wake, self._waker = socket.socketpair()
+        self._outbox: SimpleQueue[FromNode] = SimpleQueue()
+        self._nudged, self._nudger = socket.socketpair()
+        for end in (self.wake, self._waker, self._nudged, self._nudger):
+            end.setblocking(False)
+        self._endpoint, self._instance = endpoint, instance
+        self._beat, self._abandon = beat, abandon
+        self._orphan_after_ns = int(orphan_after_s * 1e9)
+        self._drain_within_ns = int(drain_within_s * 1e9)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    def send(self, message: FromNode) -> None:
+        """Tell the supervisor; from any thread."""
+        self._outbox.put(message)
+        _poke(self._nudger)
+
+    def command(self, message: ToNode) -> None:
+        """Hand a command to the node's own loop, as if the supervisor had sent it."""
+        self.commands.put(message)
+        _poke(self._waker)
+
+    def taken(self) -> Iterator[ToNode]:
+        """The commands that wait, and the wake-up cleared."""
+        _clear(self.wake)
+        while True:
+            try:
+                yield self.commands.get_nowait()
+            except Empty:
+                return
+
+    def close(self) -> None:
+        """Send what waits and end the thread."""
+        self._closing.set()
+        _poke(self._nudger)
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        context: zmq.Context[Any] = zmq.Context()
+        dealer = context.socket(zmq.DEALER)
+        dealer.setsockopt(zmq.IDENTITY, self._instance.encode())
+        dealer.setsockopt(zmq.LINGER, 500)
+        dealer.setsockopt(zmq.RECONNECT_IVL, 10)
+        dealer.setsockopt(zmq.IMMEDIATE, 1)  # no stale beats piled up for a supervisor that is gone
+        dealer.connect(self._endpoint)
+        poller = zmq.Poller()
+        poller.register(dealer, zmq.POLLIN)
+        poller.register(self._nudged, zmq.POLLIN)
+        heard_ns = beat_ns = now_ns()
+        waiting: list[FromNode] = [Hello(os.getpid())]
+        while True:
+            poller.poll(max(0, BEAT_MS - (now_ns() - beat_ns) // 1_000_000))
+            closing = self._closing.is_set()
+            _clear(self._nudged)
+            while not self._outbox.empty():
+                waiting.append(self._outbox.get())
+            if now_ns() - beat_ns >= BEAT_MS * 1_000_000 and not waiting:
+                beat_ns = now_ns()
+                waiting.append(self._beat())
+            waiting = _send_what_goes(dealer, waiting)
+            while readable(dealer):
+                heard_ns = now_ns()
+                self._received(dealer.recv_multipart()[-1])
+            if closing:
+                break
+            self._look_after_orphan(now_ns() - heard_ns)
+        dealer.close()
+        context.term()
+
+    def _received(self, frame: bytes) -> None:
+        try:
+            message = _to_node.decode(frame)
+        except msgspec.DecodeError:
+            return  # not from our supervisor
+        if not isinstance(message, Heard):
+            self.command(message)
+
+    def _look_after_orphan(self, silence_ns: int) -> None:
+        if silence_ns < self._orphan_after_ns:
+            return
+        if not self.orphaned:
+            self.orphaned = True
+            self.command(Drain())
+        elif silence_ns >= self._orphan_after_ns + self._drain_within_ns:
+            self._abandon()
+
+
+def _send_what_goes(dealer: zmq.Socket[bytes], waiting: list[FromNode]) -> list[FromNode]:
+    """Send in order; returns what has to wait because nobody is connected."""
+    for index, message in enumerate(waiting):
+        try:
+            dealer.send(_encode(message), zmq.NOBLOCK)
+        except zmq.Again:
+            return [m for m in waiting[index:] if not isinstance(m, Beat)]
+    return []
+
+
+def _poke(end: socket.socket) -> None:
+    try:
+        end.send(b"\0")
+    except BlockingIOError:
+        return  # it is full of wake-ups already
+
+
+def _clear(end: socket.socket) -> None:
+    try:
+        while end.recv(4096):
+            pass
+    except BlockingIOError:
+        return

@@ -1,0 +1,73 @@
+"""Processes on this machine: each node in a session of its own, its output in a file, never in a pipe of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from graph.plan import Plan
+from graph.rundir import RunDir
+
+# Every numeric library reads its thread count from the environment, before it is imported.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class LocalLauncher:
+    """Starts, watches and kills the processes of one run."""
+
+    def __init__(self, plan: Plan, run: RunDir, logs: Path) -> None:
+        self._plan = plan
+        self._run = run
+        self._logs = logs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def log(self, instance: str) -> Path:
+        """The file that holds what an instance printed."""
+        return self._logs / f"{instance}.log"
+
+    def spawn(self, instance: str) -> int:
+        """Start an instance; returns its process id."""
+        node = self._plan.node(self._plan.instance(instance).node)
+        environment = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+        for variable in _THREAD_VARIABLES:
+            if node.threads is not None:
+                environment[variable] = str(node.threads)
+        environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores
+        with self.log(instance).open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance],
+                stdin=subprocess.DEVNULL,
+                stdout=None if node.terminal else log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        self._processes[instance] = process
+        self._run.register(instance, process.pid)
+        return process.pid
+
+    def exits(self) -> Iterator[tuple[str, int]]:
+        """(instance, exit code) of the processes that have ended since the last call."""
+        for instance, process in list(self._processes.items()):
+            code = process.poll()
+            if code is not None:
+                del self._processes[instance]
+                self.kill_group(process.pid, signal.SIGKILL)  # what it may have started itself
+                yield instance, code
+
+    def kill(self, instance: str, how: signal.Signals) -> None:
+        """Send a signal to the whole process group of an instance."""
+        process = self._processes.get(instance)
+        if process is not None:
+            self.kill_group(process.pid, how)
+
+    @staticmethod
+    def kill_group(pid: int, how: signal.Signals) -> None:
+        """Signal a process group; one that is gone is no error."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, how)

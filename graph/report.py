@@ -1,0 +1,75 @@
+"""The report of a run: per turn its marks, per edge what was sent, delivered and dropped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from graph.control import Beat, TurnMark
+from graph.links.base import EdgeStatistics
+from graph.plan import Edge, Plan
+
+
+class Report:
+    """Gathers the beats of all nodes; the newest beat of an instance counts."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._beats: dict[str, Beat] = {}
+        self._marks: list[TurnMark] = []
+        self._pids: dict[str, int] = {}
+
+    def spawned(self, instance: str, pid: int) -> None:
+        self._pids[instance] = pid
+
+    def add(self, instance: str, beat: Beat) -> None:
+        self._beats[instance] = beat
+        self._marks += beat.marks
+
+    def as_dict(self, exit_code: int, failures: dict[str, str], wall_s: float) -> dict[str, Any]:
+        """The report as it is written to the file; docs/report.md describes it."""
+        return {
+            "graph": self._plan.name,
+            "file": self._plan.file,
+            "exit_code": exit_code,
+            "wall_s": round(wall_s, 3),
+            "failures": failures,
+            "nodes": [
+                {"instance": i.id, "node": i.node, "use": self._plan.node(i.node).use, "pid": self._pids.get(i.id)}
+                for i in self._plan.instances
+            ],
+            "turns": self._turns(),
+            "edges": [self._edge(e) for e in self._plan.edges],
+        }
+
+    def _turns(self) -> list[dict[str, Any]]:
+        turns: dict[tuple[str, int], list[TurnMark]] = {}
+        for mark in self._marks:
+            turns.setdefault((mark.session, mark.turn), []).append(mark)
+        return [{"session": session, "turn": turn, "marks": _marks(marks)} for (session, turn), marks in sorted(turns.items())]
+
+    def _edge(self, edge: Edge) -> dict[str, Any]:
+        total = EdgeStatistics()
+        for instance in self._plan.instances:
+            beat = self._beats.get(instance.id, Beat())
+            if instance.node == edge.producer and edge.link == "stream":
+                total.sent += beat.sent.get(edge.port, 0)
+            if instance.node in (edge.producer, edge.consumer) and edge.id in beat.edges:
+                for name in total.__struct_fields__:
+                    setattr(total, name, getattr(total, name) + getattr(beat.edges[edge.id], name))
+        return {"edge": edge.id, "link": edge.link, **msgspec.structs.asdict(total)}
+
+
+def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:
+    """By name: when, how long after the turn's zero mark (its earliest, where none is marked so), and the fields.
+
+    Of a mark made twice the first counts: the first token, the first audio.
+    """
+    in_order = sorted(marks, key=lambda one: one.mark.at_ns)
+    zero_ns = next((m.mark.at_ns for m in in_order if m.mark.zero), in_order[0].mark.at_ns)
+    found: dict[str, dict[str, Any]] = {}
+    for one in in_order:
+        ms = round((one.mark.at_ns - zero_ns) / 1e6, 3)
+        found.setdefault(one.mark.name, {"at_ns": one.mark.at_ns, "ms": ms, **one.mark.fields})
+    return found

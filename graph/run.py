@@ -1,0 +1,136 @@
+"""Runs a plan: the thin loop around the supervisor's decisions, with the real processes, sockets and clock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import platformdirs
+import zmq
+
+from graph.control import Beat, ControlServer, Heard
+from graph.launchers.local import LocalLauncher
+from graph.plan import Plan
+from graph.report import Report
+from graph.rundir import RunDir
+from graph.supervisor import Action, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
+
+LOOK_MS = 50  # how long an exit may go unnoticed
+
+Teller: TypeAlias = Callable[[Tell, Supervisor], None]
+
+
+def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
+    """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one stops it at once.
+
+    `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
+
+    :raises VoicegraphError: the graph is running already, or a socket path would be too long.
+    """
+    directory = RunDir.of(plan)
+    directory.check_length(plan)
+    lock = directory.lock()
+    try:
+        _end_leftovers(directory)
+        directory.write_plan(plan)
+        logs = log_dir(plan)
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(parents=True)
+        return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run()
+    finally:
+        directory.remove()
+        os.close(lock)
+
+
+def log_dir(plan: Plan) -> Path:
+    """Where the nodes of a graph write what they print; emptied when it starts."""
+    return Path(platformdirs.user_state_dir("voicegraph")) / "logs" / RunDir.of(plan).path.name
+
+
+def _end_leftovers(directory: RunDir) -> None:
+    """An earlier supervisor was killed and its nodes have not noticed yet: end them before their endpoints are used."""
+    for left in directory.alive().values():
+        LocalLauncher.kill_group(left.pid, signal.SIGKILL)
+    while directory.alive():
+        time.sleep(0.01)
+    for file in directory.path.iterdir():
+        if file.name != "lock":
+            file.unlink()
+
+
+class _Runner:
+    def __init__(self, plan: Plan, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._control = ControlServer(self._context, directory.control)
+        self._launcher = launcher
+        self._tell = tell
+        self._supervisor = Supervisor(plan)
+        self._report = Report(plan)
+        self._interruptions = 0
+        self._finished: int | None = None
+
+    def run(self) -> tuple[int, Report, dict[str, str]]:
+        try:
+            with self._signals():
+                self._do(self._supervisor.begin(time.monotonic()))
+                while self._finished is None:
+                    self._control.socket.poll(LOOK_MS)
+                    for event in self._events():
+                        self._do(self._supervisor.handle(event, time.monotonic()))
+            return self._finished, self._report, self._supervisor.failures
+        finally:
+            for instance in self._supervisor.states:
+                self._launcher.kill(instance, signal.SIGKILL)
+            self._control.close()
+            self._context.term()
+
+    def _events(self) -> Iterator[Event]:
+        while self._interruptions:
+            self._interruptions -= 1
+            yield Interrupted()
+        yield from self._said()
+        exits = list(self._launcher.exits())
+        if exits:
+            yield from self._said()  # its last words came before its end
+        for instance, code in exits:
+            yield Exited(instance, code)
+        yield Tick()
+
+    def _said(self) -> Iterator[Event]:
+        for instance, message in self._control.receive():
+            if isinstance(message, Beat):
+                self._report.add(instance, message)
+                self._control.send(instance, Heard())
+            else:
+                yield Said(instance, message)
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if isinstance(action, Spawn):
+                self._report.spawned(action.instance, self._launcher.spawn(action.instance))
+            elif isinstance(action, Send):
+                self._control.send(action.instance, action.message)
+            elif isinstance(action, Kill):
+                self._launcher.kill(action.instance, action.signal)
+            elif isinstance(action, Tell):
+                self._tell(action, self._supervisor)
+            elif isinstance(action, Finish):
+                self._finished = action.code
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def note(number: int, frame: object) -> None:
+            self._interruptions += 1
+
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

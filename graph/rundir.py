@@ -1,0 +1,163 @@
+"""The folder of a run: its sockets, its plan, who is alive in it, and the lock that says who owns the graph.
+
+`$XDG_RUNTIME_DIR/vg/<8 hex>/` (or a folder of the user's own under the temporary one), mode 0700, short because a socket
+path is at most 107 bytes. One graph file has one folder, so two supervisors of one graph meet at its lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from graph.errors import VoicegraphError
+from graph.plan import Plan
+
+SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
+PLAN = "plan.msgpack"
+
+
+class NodeProcess(msgspec.Struct):
+    """Who an instance is: a process id alone may have been given to somebody else since."""
+
+    pid: int
+    started: int  # start time in clock ticks since boot, field 22 of proc(5) stat; 0 where there is no /proc
+
+
+def process_of(pid: int) -> NodeProcess | None:
+    """The identity of a living process; None when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return None if Path("/proc/self/stat").exists() or not _signalled(pid) else NodeProcess(pid, 0)
+    except ProcessLookupError:
+        return None
+    return None if fields[0] in "ZX" else NodeProcess(pid, int(fields[19]))
+
+
+def _signalled(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def base_dir() -> Path:
+    """Where all runs of this user live; made with mode 0700.
+
+    :raises VoicegraphError: it belongs to somebody else.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
+        base = Path(runtime) / "vg"
+    else:
+        base = Path(tempfile.gettempdir()) / f"vg-{os.getuid()}"
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if base.stat().st_uid != os.getuid():
+        raise VoicegraphError(f"{base} belongs to another user: set XDG_RUNTIME_DIR to a folder of your own")
+    return base
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """One run's folder, as the supervisor and the workers see it."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, plan: Plan) -> RunDir:
+        """The folder of this graph: the same for the same file, whoever starts it."""
+        key = f"{Path(plan.file).resolve()}\0{plan.name}"
+        return cls(base_dir() / hashlib.sha256(key.encode()).hexdigest()[:8])
+
+    @property
+    def control(self) -> str:
+        """Endpoint of the control plane."""
+        return f"ipc://{self.path}/control"
+
+    def lock(self) -> int:
+        """Take ownership of the graph; the descriptor holds it until it is closed. Never inherited by nodes.
+
+        :raises VoicegraphError: the graph is running already.
+        """
+        while True:
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            try:
+                held = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # an earlier run is just leaving
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                owner = os.read(held, 20).decode() or "?"
+                os.close(held)
+                raise VoicegraphError(f"this graph is running already (process {owner}): stop it first") from None
+            if (self.path / "lock").exists() and (self.path / "lock").stat().st_ino == os.fstat(held).st_ino:
+                os.truncate(held, 0)
+                os.write(held, str(os.getpid()).encode())
+                return held
+            os.close(held)
+
+    def check_length(self, plan: Plan) -> None:
+        """:raises VoicegraphError: a socket's path would be longer than the system takes."""
+        for instance in plan.instances:
+            for endpoint in (instance.out, instance.work, instance.credit):
+                path = endpoint.replace("{run}", str(self.path)).removeprefix("ipc://")
+                if endpoint.startswith("ipc://") and len(path.encode()) > SOCKET_PATH_MAX:
+                    raise VoicegraphError(
+                        f"socket path {path} is longer than {SOCKET_PATH_MAX} bytes: set XDG_RUNTIME_DIR to a shorter folder"
+                    )
+
+    def write_plan(self, plan: Plan) -> None:
+        (self.path / PLAN).write_bytes(msgspec.msgpack.encode(plan))
+
+    def read_plan(self) -> Plan:
+        return msgspec.msgpack.decode((self.path / PLAN).read_bytes(), type=Plan)
+
+    def register(self, instance: str, pid: int) -> None:
+        """Note down the process of an instance."""
+        process = process_of(pid)
+        if process is not None:
+            (self.path / f"{instance}.pid").write_bytes(msgspec.json.encode(process))
+
+    def alive(self) -> dict[str, NodeProcess]:
+        """The processes of this run that live, by instance."""
+        found = {}
+        for file in self.path.glob("*.pid"):
+            try:
+                noted = msgspec.json.decode(file.read_bytes(), type=NodeProcess)
+            except (msgspec.DecodeError, FileNotFoundError):
+                continue  # half written, or just removed
+            if process_of(noted.pid) == noted:
+                found[file.stem] = noted
+        return found
+
+    def leave(self, instance: str) -> None:
+        """An instance that has no supervisor any more goes: the last one takes the folder with it."""
+        (self.path / f"{instance}.pid").unlink(missing_ok=True)
+        if self.alive():
+            return
+        try:
+            held = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.remove()
+        except BlockingIOError:
+            return  # a new supervisor owns it by now
+        finally:
+            os.close(held)
+
+    def remove(self) -> None:
+        """Take the folder away with all that is in it; call as its owner."""
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,221 @@
+"""What the supervisor decides: a pure machine, events in, actions out. It holds no socket, process or clock.
+
+    starting --all ready--> running --all drained--> leaving --all gone--> done
+    starting, running --Ctrl-C--> draining or leaving        any --a node fails--> leaving (exit code 1)
+
+`graph.run` feeds it with what really happens and does what it says.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from graph.control import Drain, Drained, Failed, FromNode, Ready, Start, Status, Stop, ToNode, Warned
+from graph.plan import Plan
+
+LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
+
+
+# events
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A node sent a control message."""
+
+    instance: str
+    message: FromNode
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A process is gone; `code` is negative for a signal, as in `subprocess`."""
+
+    instance: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Ctrl-C or SIGTERM for the supervisor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event: TypeAlias = Said | Exited | Interrupted | Tick
+
+
+# actions
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    instance: str
+    message: ToNode
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Send a signal to the instance's whole process group."""
+
+    instance: str
+    signal: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A line for the user."""
+
+    level: Literal["status", "info", "warning", "error"]
+    text: str
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All processes are gone: end with this exit code."""
+
+    code: int
+
+
+Action: TypeAlias = Spawn | Send | Kill | Tell | Finish
+
+Phase: TypeAlias = Literal["starting", "running", "draining", "leaving", "done"]
+State: TypeAlias = Literal["starting", "ready", "running", "drained", "stopped"]
+
+
+@dataclass
+class Supervisor:
+    """The state of a run. Feed `begin` once, then `handle` with every event; do what they return, in order."""
+
+    plan: Plan
+    phase: Phase = "starting"
+    states: dict[str, State] = field(default_factory=dict)
+    status: dict[str, str] = field(default_factory=dict)  # what a starting node is busy with
+    failures: dict[str, str] = field(default_factory=dict)  # why a node could not go on
+    exit_code: int = 0
+    _deadline_s: float = 0.0
+    _escalation: int = 0  # signals sent to those that do not leave
+
+    def begin(self, now_s: float) -> list[Action]:
+        """Start every node, all at once."""
+        self.states = {i.id: "starting" for i in self.plan.instances}
+        self._deadline_s = now_s + self.plan.start_within_s
+        return [Spawn(i.id) for i in self.plan.instances]
+
+    def handle(self, event: Event, now_s: float) -> list[Action]:
+        """One event; `now_s` is any clock that only goes forward."""
+        if isinstance(event, Said):
+            return self._said(event.instance, event.message, now_s)
+        if isinstance(event, Exited):
+            return self._exited(event, now_s)
+        if isinstance(event, Interrupted):
+            return self._interrupted(now_s)
+        return self._tick(now_s)
+
+    def _said(self, instance: str, message: FromNode, now_s: float) -> list[Action]:
+        if instance not in self.states:
+            return []
+        if isinstance(message, Status):
+            self.status[instance] = message.text
+            return [Tell("status", message.text, instance)]
+        if isinstance(message, Warned):
+            return [Tell("warning", message.text, instance)]
+        if isinstance(message, Failed):
+            return self._failed(instance, message.text, now_s)
+        if isinstance(message, Ready) and self.states[instance] == "starting":
+            return self._ready(instance)
+        if isinstance(message, Drained) and self.states[instance] == "running":
+            return self._drained(instance, now_s)
+        return []
+
+    def _ready(self, instance: str) -> list[Action]:
+        self.states[instance] = "ready"
+        self.status.pop(instance, None)
+        if self.phase != "starting" or not self._all("ready"):
+            return []
+        self.phase = "running"
+        self.states = dict.fromkeys(self.states, "running")
+        return [*self._to_all(Start()), Tell("info", "running")]
+
+    def _drained(self, instance: str, now_s: float) -> list[Action]:
+        self.states[instance] = "drained"
+        return self._leave(now_s) if self._all("drained") else []
+
+    def _exited(self, event: Exited, now_s: float) -> list[Action]:
+        self.states[event.instance] = "stopped"
+        actions: list[Action] = []
+        if self.phase != "leaving" and event.instance not in self.failures:
+            actions = self._failed(event.instance, _last_words(event.code), now_s)
+        if self._alive():
+            return actions
+        self.phase = "done"
+        return [*actions, Finish(self.exit_code)]
+
+    def _failed(self, instance: str, text: str, now_s: float) -> list[Action]:
+        self.failures[instance] = text
+        self.exit_code = self.exit_code or 1
+        told = Tell("error", text, instance)
+        return [told] if self.phase == "leaving" else [told, *self._leave(now_s)]
+
+    def _interrupted(self, now_s: float) -> list[Action]:
+        if self.phase == "starting":
+            return [Tell("info", "stopping before the graph was ready"), *self._leave(now_s)]
+        if self.phase == "running":
+            self.phase = "draining"
+            self._deadline_s = now_s + self.plan.drain_within_s
+            return [Tell("info", "draining (Ctrl-C again stops at once)"), *self._to_all(Drain())]
+        self.exit_code = 130  # 128 + SIGINT, as shells report it
+        self.phase = "leaving"
+        self._escalation = 2
+        return [Kill(i, signal.SIGKILL) for i in self._alive()]
+
+    def _tick(self, now_s: float) -> list[Action]:
+        if self.phase in ("running", "done") or now_s < self._deadline_s:
+            return []
+        if self.phase == "starting":
+            late = [i for i, s in self.states.items() if s == "starting"]
+            return self._failed(late[0], self._late(late[0]), now_s)
+        if self.phase == "draining":
+            late = [i for i, s in self.states.items() if s != "drained"]
+            self.exit_code = 1
+            text = f"not drained within {self.plan.drain_within_s:g} s: {', '.join(late)}"
+            return [Tell("warning", text), *self._leave(now_s)]
+        self._deadline_s = now_s + LEAVE_WITHIN_S
+        self._escalation += 1
+        how = signal.SIGTERM if self._escalation == 1 else signal.SIGKILL
+        return [Kill(i, how) for i in self._alive()]
+
+    def _late(self, instance: str) -> str:
+        doing = self.status.get(instance)
+        return f"not ready within {self.plan.start_within_s:g} s" + (f" (last: {doing})" if doing else "")
+
+    def _leave(self, now_s: float) -> list[Action]:
+        self.phase = "leaving"
+        self._deadline_s = now_s + LEAVE_WITHIN_S
+        return [Send(i, Stop()) for i in self._alive()]
+
+    def _to_all(self, message: ToNode) -> list[Action]:
+        return [Send(i, message) for i in self._alive()]
+
+    def _all(self, state: State) -> bool:
+        return all(s == state for s in self.states.values())
+
+    def _alive(self) -> list[str]:
+        return [i for i, s in self.states.items() if s != "stopped"]
+
+
+def _last_words(code: int) -> str:
+    if code < 0:
+        return f"died: killed by {signal.Signals(-code).name}"
+    return f"ended by itself with exit code {code}"

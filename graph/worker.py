@@ -1,0 +1,115 @@
+"""The process around one node: `python -m graph.worker RUN_DIR INSTANCE`.
+
+Exit code 0: drained, or told to stop. 1: the node could not go on; the supervisor was told why, the log holds the trace.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from graph.control import Beat, ControlClient, Failed, Stop
+from graph.errors import NodeError, VoicegraphError
+from graph.loop import Loop, Stopped
+from graph.node import Node
+from graph.plan import Instance, Plan
+from graph.registry import load_class
+from graph.rundir import RunDir
+from graph.wiring import Wiring
+
+
+def main(run_dir: Path, instance_id: str) -> int:
+    """Run one instance of the plan that lies in `run_dir`."""
+    run = RunDir(run_dir)
+    plan = run.read_plan()
+    instance = plan.instance(instance_id)
+    worker = _Worker(run, plan, instance)
+    # The terminal's Ctrl-C is for the supervisor, which drains the graph; SIGTERM asks this process to leave.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, worker.on_terminate)
+    return worker.run()
+
+
+class _Worker:
+    def __init__(self, run: RunDir, plan: Plan, instance: Instance) -> None:
+        self._dir = run
+        self._plan = plan
+        self._instance = instance
+        self._loop: Loop | None = None
+        self._control = ControlClient(
+            run.control,
+            instance.id,
+            beat=lambda: self._loop.beat() if self._loop is not None else Beat(),
+            abandon=self._abandon,
+            orphan_after_s=plan.orphan_after_s,
+            drain_within_s=plan.drain_within_s,
+        )
+
+    def on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._control.command(Stop())
+
+    def run(self) -> int:
+        try:
+            self._live()
+        except Stopped:
+            code = 0
+        except VoicegraphError as error:
+            traceback.print_exc()
+            self._control.send(Failed(str(error)))
+            code = 1
+        except Exception as error:  # the node author's own: it ends this node, with a name, and no other
+            traceback.print_exc()
+            self._control.send(Failed(f"{type(error).__name__}: {error}"))
+            code = 1
+        else:
+            code = 0
+        if self._loop is not None:
+            self._control.send(self._loop.beat())
+        self._control.close()
+        if self._control.orphaned:
+            self._dir.leave(self._instance.id)
+        return code
+
+    def _live(self) -> None:
+        planned = self._plan.node(self._instance.node)
+        cls = load_class(planned.target)
+        wiring = Wiring(self._plan, self._instance, cls, self._dir.path)
+        node: Node | None = None
+        try:
+            self._loop = Loop(self._instance.id, wiring, self._control)
+            node = cls(cls.Config(**planned.config), self._loop)
+            self._loop.attach(node)
+            _set_up(node)
+            self._loop.run(planned.source)
+        finally:
+            try:
+                if node is not None:
+                    node.close()
+            finally:
+                if self._loop is not None:
+                    self._loop.close()
+                wiring.close()
+
+    def _abandon(self) -> NoReturn:
+        """Without a supervisor and stuck in a handler: no process outlives its graph unnoticed."""
+        for endpoint in (self._instance.out, self._instance.work, self._instance.credit):
+            if endpoint.startswith("ipc://"):
+                Path(endpoint.removeprefix("ipc://").replace("{run}", str(self._dir.path))).unlink(missing_ok=True)
+        self._dir.leave(self._instance.id)
+        os._exit(1)
+
+
+def _set_up(node: Node) -> None:
+    try:
+        node.setup()
+    except ImportError as error:
+        raise NodeError(f"a library is missing: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
