@@ -1,0 +1,49 @@
+# `make` alone prints this list.
+VENV ?= .venv
+PYTHON ?= python3
+PY := $(VENV)/bin/python
+GRAPH := $(VENV)/bin/graph
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format clean
+
+help: ## print these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in out/
+	@$(GRAPH) models pull --graph pipelines.yaml
+	@$(GRAPH) run pipelines.yaml
+
+test: $(VENV)/.dev ## run all tests
+	@$(GRAPH) models pull --all
+	@$(PY) -m pytest
+
+lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/.dev ## format the code and sort its imports
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+clean: ## remove the virtual environment and what runs wrote
+	rm -rf $(VENV) out build *.egg-info
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "voicegraph needs Python 3.11 or newer, $(PYTHON) is older: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "making $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.voice: $(VENV)/.venv pyproject.toml
+	@echo "installing what the default graph needs (about a minute) …"
+	@$(PY) -m pip install --quiet --editable '.[voice]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.voice
+	@echo "installing what the tests need …"
+	@$(PY) -m pip install --quiet --editable '.[voice,piper,microphone,dev]'
+	@touch $@

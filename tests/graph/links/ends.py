@@ -1,0 +1,119 @@
+"""Both ends of a link in one process, over real ipc sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import zmq
+
+from graph.links.base import Arrival, Ended, Route
+from graph.links.queue import CreditIn, QueueIn, QueueOut
+from graph.links.stream import StreamIn, StreamOut
+from graph.message import PROTOCOL, BodyDecoder, Header, Kind
+from graph.plan import Edge, Instance
+
+
+class Number(Kind, frozen=True, omit_defaults=True):
+    kind: ClassVar[str] = "test.number"
+    n: int = 0
+
+
+def route(edge: Edge) -> Route:
+    return Route(edge, BodyDecoder((Number,)), interrupts=False)
+
+
+def header(instance: str = "src", session: str = "default", port: str = "out") -> Header:
+    return Header(PROTOCOL, Number.kind, port, instance, 0, session=session)
+
+
+def until(condition: Callable[[], Any], serve: Callable[[], None], attempts: int = 2000) -> None:
+    """Serve the sockets until a condition holds; fails, not hangs, when it never does."""
+    for _ in range(attempts):
+        serve()
+        if condition():
+            return
+        zmq.select([], [], [], timeout=0.002)
+    raise AssertionError("it never happened")
+
+
+class StreamEnds:
+    """One producer and its consumers."""
+
+    def __init__(self, folder: Path, replicas: int = 1, depth: int = 1000) -> None:
+        self.context: zmq.Context[Any] = zmq.Context()
+        endpoint = f"ipc://{folder}/src.out"
+        names = [f"dst.{k}" for k in range(replicas)]
+        self.out = StreamOut(self.context, "src", "src", endpoint, names, depth)
+        self.routes = [route(Edge("src", "out", "dst", "x", depth=depth)) for _ in names]
+        self.ins = [StreamIn(self.context, name, depth) for name in names]
+        self.got: list[list[Arrival | Ended]] = [[] for _ in names]
+        for k, (end, one) in enumerate(zip(self.ins, self.routes, strict=True)):
+            end.add(one, [("src", endpoint)], k, replicas)
+            end.subscribe_notices()
+
+    def serve(self) -> None:
+        self.out.read_subscriptions()
+        for end, got in zip(self.ins, self.got, strict=True):
+            got += end.receive()
+
+    def connect(self) -> None:
+        until(lambda: self.out.ready and all(end.ready for end in self.ins), self.serve)
+
+    def close(self) -> None:
+        self.out.close(0)
+        for end in self.ins:
+            end.close()
+        self.context.term()
+
+
+class QueueEnds:
+    """One producer and its takers."""
+
+    def __init__(self, folder: Path, takers: int = 1, **edge: Any) -> None:
+        self.context: zmq.Context[Any] = zmq.Context()
+        self.edge = Edge("src", "out", "dst", "x", link="queue", **{"depth": 64, "when_full": "block", **edge})
+        instances = [Instance(f"dst.{k}", "dst", k, work=f"ipc://{folder}/dst.{k}.work") for k in range(takers)]
+        self.credit = CreditIn(self.context, f"ipc://{folder}/src.credit")
+        self.takers = [QueueIn(self.context, i.id, i.work) for i in instances]
+        self.routes = [route(self.edge) for _ in instances]
+        self.out = QueueOut(self.context, self.edge, instances, [i.work for i in instances])
+        self.got: list[list[Arrival | Ended]] = [[] for _ in instances]
+        for taker, one in zip(self.takers, self.routes, strict=True):
+            taker.add(one, [("src", f"ipc://{folder}/src.credit")])
+
+    def serve(self) -> None:
+        for notice in self.credit.receive():
+            self.out.credit(notice)
+        for taker, got in zip(self.takers, self.got, strict=True):
+            got += taker.receive()
+
+    def connect(self) -> None:
+        until(lambda: self.out.ready, self.serve)
+
+    def finish(self, taker: int) -> int:
+        """Handle and acknowledge what a taker holds; returns how many."""
+        held = [a for a in self.got[taker] if isinstance(a, Arrival) and a.taken is not None]
+        for arrival in held:
+            assert arrival.taken is not None
+            self.takers[taker].finished(arrival.taken)
+            arrival.taken = None
+        self.takers[taker].flush()
+        return len(held)
+
+    def numbers(self, taker: int) -> list[int]:
+        return list(numbers(self.got[taker]))
+
+    def close(self) -> None:
+        self.out.close(0)
+        self.credit.close()
+        for taker in self.takers:
+            taker.close()
+        self.context.term()
+
+
+def numbers(got: list[Arrival | Ended]) -> Iterator[int]:
+    for arrival in got:
+        if isinstance(arrival, Arrival):
+            yield arrival.message.body.n

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graph.links.base import Ended
+from graph.links.queue import WINDOW
+
+from .ends import Number, QueueEnds, header, numbers, until
+
+
+def push(ends: QueueEnds, count: int) -> int:
+    """Push until the queue is full; returns how many went in."""
+    for n in range(count):
+        if not ends.out.push(header(), Number(n), b""):
+            return n
+    return count
+
+
+def test_everything_arrives_in_order(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path)
+    ends.connect()
+    pushed = 0
+
+    def step() -> None:
+        nonlocal pushed
+        while pushed < 500 and ends.out.push(header(), Number(pushed), b"x"):
+            pushed += 1
+        ends.serve()
+        ends.finish(0)
+
+    until(lambda: len(ends.got[0]) == 500, step)
+    assert ends.numbers(0) == list(range(500))
+    assert ends.routes[0].statistics.dropped == 0
+    assert ends.out.statistics.sent == 500
+    ends.close()
+
+
+def test_a_full_queue_makes_the_producer_wait_and_credit_lets_it_go_on(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, depth=40)
+    ends.connect()
+    assert push(ends, 100) == 40, "depth bounds what is unfinished, in the producer and at the taker together"
+    until(lambda: len(ends.got[0]) == WINDOW, ends.serve)
+    assert not ends.out.push(header(), Number(99), b"")
+    assert ends.finish(0) == WINDOW
+    until(lambda: ends.out.push(header(), Number(40), b""), ends.serve)
+    ends.close()
+
+
+@pytest.mark.parametrize(
+    ("when_full", "kept"), [("drop_newest", list(range(40))), ("drop_oldest", [*range(32), *range(92, 100)])]
+)
+def test_a_full_queue_that_may_drop_counts_what_it_drops(tmp_path: Path, when_full: str, kept: list[int]) -> None:
+    ends = QueueEnds(tmp_path, depth=40, when_full=when_full)
+    ends.connect()
+    assert push(ends, 100) == 100
+    until(lambda: ends.finish(0) == 0 and len(ends.got[0]) == 40, ends.serve)
+    assert ends.numbers(0) == kept
+    assert (ends.out.statistics.sent, ends.out.statistics.dropped) == (100, 60)
+    ends.close()
+
+
+def test_a_busy_taker_is_spared(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, takers=2)
+    ends.connect()
+    pushed = 0
+
+    def step() -> None:  # taker 0 takes one job and never finishes it
+        nonlocal pushed
+        while pushed < 50 and ends.out.push(header(), Number(pushed), b""):
+            pushed += 1
+        ends.serve()
+        ends.finish(1)
+
+    until(lambda: len(ends.got[1]) == 49, step)
+    assert len(ends.got[0]) == 1
+    ends.close()
+
+
+def test_the_end_travels_behind_the_last_message(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path)
+    ends.connect()
+    push(ends, 3)
+    assert ends.out.empty
+    ends.out.end("src")
+    until(lambda: len(ends.got[0]) == 4, ends.serve)
+    assert ends.got[0][-1] == Ended("src", ("src.out->dst.x",))
+    assert list(numbers(ends.got[0])) == [0, 1, 2]
+    ends.close()
+
+
+def test_a_message_that_cannot_be_read_gives_its_credit_back(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, depth=1)
+    ends.connect()
+
+    class Strange(Number, frozen=True):
+        kind = "test.strange"
+
+    strange = header()
+    strange.kind = Strange.kind
+    assert ends.out.push(strange, Strange(1), b"")
+    ends.serve()
+
+    def step() -> None:
+        ends.serve()
+        ends.takers[0].flush()
+
+    until(lambda: not ends.out.full, step)
+    assert ends.routes[0].statistics.rejected == 1
+    assert ends.out.push(header(), Number(2), b"")
+    until(lambda: ends.got[0], ends.serve)
+    assert ends.numbers(0) == [2]
+    ends.close()
+
+
+def test_junk_on_the_credit_socket_is_nobodys_credit(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, depth=1)
+    ends.connect()
+    assert ends.out.push(header(), Number(0), b"")
+    for junk in (b"", b"\xc1", b"\x81\xa4type\xa3ack", b"junk"):
+        ends.takers[0]._producers["src"].send(junk)
+    ends.serve()
+    assert ends.out.full
+    until(lambda: ends.finish(0) > 0, ends.serve)
+    until(lambda: not ends.out.full, ends.serve)
+    ends.close()

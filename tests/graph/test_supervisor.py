@@ -1,0 +1,152 @@
+"""The supervisor's decisions as histories: at this second this happened, so it does that."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from graph.control import Drain, Drained, Failed, Ready, Start, Status, Stop, Warned
+from graph.plan import Instance, Plan, PlannedNode
+from graph.supervisor import (
+    LEAVE_WITHIN_S,
+    Action,
+    Event,
+    Exited,
+    Finish,
+    Interrupted,
+    Kill,
+    Said,
+    Send,
+    Spawn,
+    Supervisor,
+    Tell,
+    Tick,
+)
+
+PLAN = Plan(
+    name="two",
+    file="two.yaml",
+    nodes=tuple(PlannedNode(n, "x:Y", "x:Y", {}, (n,), source=n == "a") for n in "ab"),
+    instances=(Instance("a", "a"), Instance("b", "b")),
+    edges=(),
+    drain_within_s=10,
+    start_within_s=120,
+)
+
+BEGIN: list[Action] = [Spawn("a"), Spawn("b")]
+STOP_BOTH: list[Action] = [Send("a", Stop()), Send("b", Stop())]
+READY = [
+    (1, Said("a", Ready()), []),
+    (2, Said("b", Ready()), [Send("a", Start()), Send("b", Start()), Tell("info", "running")]),
+]
+DRAINING = Tell("info", "draining (Ctrl-C again stops at once)")
+GONE = [(9, Exited("a", 0), []), (9, Exited("b", 0), [Finish(0)])]
+GONE_1 = [(9, Exited("a", 0), []), (9, Exited("b", 0), [Finish(1)])]
+
+History = list[tuple[float, Event, list[Action]]]
+
+HISTORIES: dict[str, History] = {
+    "all ready, then running": [*READY],
+    "a node says what it is busy with": [(1, Said("b", Status("loading base")), [Tell("status", "loading base", "b")])],
+    "a warning is passed on and changes nothing": [*READY, (3, Said("a", Warned("quiet")), [Tell("warning", "quiet", "a")])],
+    "sources end: all drained, all told to leave, all gone": [
+        *READY,
+        (3, Said("a", Drained()), []),
+        (4, Said("b", Drained()), STOP_BOTH),
+        *GONE,
+    ],
+    "Ctrl-C drains, exit 0": [
+        *READY,
+        (3, Interrupted(), [DRAINING, Send("a", Drain()), Send("b", Drain())]),
+        (4, Said("a", Drained()), []),
+        (5, Said("b", Drained()), STOP_BOTH),
+        *GONE,
+    ],
+    "Ctrl-C before ready leaves at once, exit 0": [
+        (1, Said("a", Ready()), []),
+        (2, Interrupted(), [Tell("info", "stopping before the graph was ready"), *STOP_BOTH]),
+        *GONE,
+    ],
+    "a second Ctrl-C kills, exit 130": [
+        *READY,
+        (3, Interrupted(), [DRAINING, Send("a", Drain()), Send("b", Drain())]),
+        (4, Interrupted(), [Kill("a", signal.SIGKILL), Kill("b", signal.SIGKILL)]),
+        (4, Exited("a", -9), []),
+        (4, Exited("b", -9), [Finish(130)]),
+    ],
+    "a drain that takes too long is told and given up, exit 1": [
+        *READY,
+        (3, Interrupted(), [DRAINING, Send("a", Drain()), Send("b", Drain())]),
+        (4, Said("a", Drained()), []),
+        (12.9, Tick(), []),
+        (13, Tick(), [Tell("warning", "not drained within 10 s: b"), *STOP_BOTH]),
+        *GONE_1,
+    ],
+    "who does not leave gets SIGTERM, then SIGKILL": [
+        *READY,
+        (3, Said("a", Drained()), []),
+        (4, Said("b", Drained()), STOP_BOTH),
+        (5, Exited("a", 0), []),
+        (4 + LEAVE_WITHIN_S, Tick(), [Kill("b", signal.SIGTERM)]),
+        (4 + LEAVE_WITHIN_S + 1, Tick(), []),
+        (4 + 2 * LEAVE_WITHIN_S, Tick(), [Kill("b", signal.SIGKILL)]),
+        (15, Exited("b", -9), [Finish(0)]),
+    ],
+    "a node that cannot start stops the graph, exit 1": [
+        (1, Said("b", Failed("no microphone")), [Tell("error", "no microphone", "b"), *STOP_BOTH]),
+        (2, Exited("b", 1), []),
+        (2, Exited("a", 0), [Finish(1)]),
+    ],
+    "a node killed in the middle stops the graph, exit 1": [
+        *READY,
+        (3, Exited("b", -9), [Tell("error", "died: killed by SIGKILL", "b"), Send("a", Stop())]),
+        (4, Exited("a", 0), [Finish(1)]),
+    ],
+    "a node that leaves unasked is a failure even with code 0": [
+        *READY,
+        (3, Exited("b", 0), [Tell("error", "ended by itself with exit code 0", "b"), Send("a", Stop())]),
+        (4, Exited("a", 0), [Finish(1)]),
+    ],
+    "a second failure while leaving is told too": [
+        *READY,
+        (3, Said("a", Failed("x")), [Tell("error", "x", "a"), *STOP_BOTH]),
+        (3, Said("b", Failed("y")), [Tell("error", "y", "b")]),
+        (4, Exited("a", 1), []),
+        (4, Exited("b", 1), [Finish(1)]),
+    ],
+    "a failure in close spoils the exit code": [
+        *READY,
+        (3, Said("a", Drained()), []),
+        (4, Said("b", Drained()), STOP_BOTH),
+        (5, Said("b", Failed("disk full")), [Tell("error", "disk full", "b")]),
+        *GONE_1,
+    ],
+    "not ready in time, with its last status": [
+        (1, Said("a", Ready()), []),
+        (1, Said("b", Status("loading base")), [Tell("status", "loading base", "b")]),
+        (119, Tick(), []),
+        (120, Tick(), [Tell("error", "not ready within 120 s (last: loading base)", "b"), *STOP_BOTH]),
+        *GONE_1,
+    ],
+    "messages of strangers change nothing": [(1, Said("c", Ready()), []), (1, Said("c", Failed("boo")), [])],
+    "ready said twice counts once": [(1, Said("a", Ready()), []), (1, Said("a", Ready()), []), *READY[1:]],
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
+def test_history(history: History) -> None:
+    supervisor = Supervisor(PLAN)
+    assert supervisor.begin(0) == BEGIN
+    for now_s, event, expected in history:
+        assert supervisor.handle(event, now_s) == expected, f"at {now_s} s, {event}"
+
+
+@pytest.mark.parametrize("code", [-11, 3])
+def test_last_words_name_the_signal_or_the_code(code: int) -> None:
+    supervisor = Supervisor(PLAN)
+    supervisor.begin(0)
+    told: Any = supervisor.handle(Exited("b", code), 1)[0]
+    assert told.text == ("died: killed by SIGSEGV" if code < 0 else "ended by itself with exit code 3")
+    assert supervisor.failures == {"b": told.text}
