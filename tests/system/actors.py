@@ -1,0 +1,178 @@
+"""Small nodes for graphs under test; no models."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from graph.errors import NodeError
+from graph.message import Kind, Message, now_ns
+from graph.node import Input, Node, NodeConfig, Outgoing, Output, Step, Until
+from nodes.turn.base import Interrupt
+
+
+class Number(Kind, frozen=True, omit_defaults=True):
+    kind: ClassVar[str] = "test.number"
+    n: int = 0
+
+
+class CountConfig(NodeConfig):
+    count: int = 100
+    every_ms: float = 0  # 0: as fast as the links take it
+    sessions: int = 1
+
+
+class Count(Node):
+    """Sends 0, 1, 2, …"""
+
+    Config = CountConfig
+    config: CountConfig
+    out = Output(Number)
+    _stopped = False
+
+    def run(self) -> Iterator[Step]:
+        began_ns = now_ns()
+        for n in range(self.config.count):
+            if self._stopped:
+                return
+            if self.config.every_ms:
+                yield Until(began_ns + int(n * self.config.every_ms * 1e6))
+            yield self.out(Number(n), session=f"s{n % self.config.sessions}")
+
+    def stop(self) -> None:
+        self._stopped = True
+
+
+class Double(Node):
+    """Doubles what comes."""
+
+    x = Input(Number)
+    out = Output(Number)
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        return self.out(Number(message.body.n * 2))
+
+
+class AsyncDouble(Double):
+    """Doubles what comes, twice, in an async generator."""
+
+    async def on_x(self, message: Message[Number]) -> AsyncIterator[Step]:  # type: ignore[override]
+        for _ in range(2):
+            yield self.out(Number(message.body.n * 2))
+
+
+class SlowConfig(NodeConfig):
+    ms: float = 20
+
+
+class Slow(Double):
+    """Takes its time over each."""
+
+    Config = SlowConfig
+    config: SlowConfig
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        time.sleep(self.config.ms / 1000)
+        return super().on_x(message)
+
+
+class CollectConfig(NodeConfig):
+    file: Path
+
+
+class Collect(Node):
+    """Writes what it heard into a file, one number a line, when all is over."""
+
+    Config = CollectConfig
+    config: CollectConfig
+    x = Input(Number)
+
+    def setup(self) -> None:
+        self._heard: list[str] = []
+
+    def on_x(self, message: Message[Number]) -> None:
+        self._heard.append(f"{message.session} {message.body.n}")
+
+    def drain(self) -> None:
+        self.mark("collected", turn=1, count=len(self._heard), pid=os.getpid())
+
+    def close(self) -> None:
+        self.config.file.write_text("".join(f"{line}\n" for line in self._heard))
+
+
+class FailsInSetup(Double):
+    """Cannot start."""
+
+    def setup(self) -> None:
+        raise NodeError("no microphone here: plug one in")
+
+
+class BugInSetup(Double):
+    """Has a bug of its author's."""
+
+    def setup(self) -> None:
+        raise ZeroDivisionError("division by zero")
+
+
+class NeverReady(Double):
+    """Loads for ever, deaf to everything."""
+
+    def setup(self) -> None:
+        self.runtime.status("loading a model that never comes")
+        while True:
+            time.sleep(1)
+
+
+class TalkConfig(NodeConfig):
+    interrupt_after: int = 5
+
+
+class Talk(Node):
+    """Talks on and on about each number, until it is interrupted; says on `out` how far it came."""
+
+    x = Input(Number)
+    interrupt = Input(Interrupt, interrupts=True)
+    words = Output(Number)
+
+    def on_x(self, message: Message[Number]) -> Iterator[Step]:
+        for n in range(1_000_000):
+            yield self.words(Number(n))
+
+
+class Heckle(Node):
+    """Interrupts the talk of a turn once it has heard enough of it, then asks for the next."""
+
+    Config = TalkConfig
+    config: TalkConfig
+    words = Input(Number)
+    interrupt = Output(Interrupt)
+
+    def setup(self) -> None:
+        self._stopped = 0
+
+    def on_words(self, message: Message[Number]) -> Iterator[Step]:
+        if message.turn > self._stopped and message.body.n >= self.config.interrupt_after:
+            self._stopped = message.turn
+            yield self.interrupt(Interrupt(), turn=message.turn + 1)
+
+
+class Topics(Node):
+    """Opens two turns."""
+
+    out = Output(Number)
+
+    def run(self) -> Iterator[Step]:
+        for turn in (1, 2):
+            yield self.out(Number(turn), turn=turn)
+
+
+class StopsAfter(Node):
+    """A source that ends although its consumer never does."""
+
+    out = Output(Number)
+
+    def run(self) -> Iterator[Step]:
+        yield self.out(Number(1))
