@@ -57,5 +57,11 @@ class ModelError(VoicegraphError):
     """A model is unknown, cannot be fetched, or is not what the catalogue says it is."""
 
 
+class UnknownModel(ModelError):
+    """A model reference names nothing: no file, no catalogue entry, no hub id."""
+
+    exit_code = 2
+
+
 class MessageError(VoicegraphError):
     """A frame from the wire is not a message of this protocol, or not of a kind that its port takes."""
