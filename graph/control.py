@@ -46,6 +46,10 @@ class Warned(msgspec.Struct, tag="warned"):
     text: str
 
 
+class Loaded(msgspec.Struct, tag="loaded"):
+    """Set up; it waits for its neighbours now."""
+
+
 class Ready(msgspec.Struct, tag="ready"):
     """Set up, and every link of it stands at both ends."""
 
@@ -85,7 +89,7 @@ class Stop(msgspec.Struct, tag="stop"):
     """Leave now, cleanly."""
 
 
-FromNode: TypeAlias = Hello | Status | Warned | Ready | Beat | Drained | Failed
+FromNode: TypeAlias = Hello | Status | Warned | Loaded | Ready | Beat | Drained | Failed
 ToNode: TypeAlias = Heard | Start | Drain | Stop
 
 _encode = msgspec.msgpack.Encoder().encode

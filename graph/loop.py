@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any
 
-from graph.control import Beat, ControlClient, Drain, Drained, Ready, Start, Stop, TurnMark, Warned
+from graph.control import Beat, ControlClient, Drain, Drained, Loaded, Ready, Start, Stop, TurnMark, Warned
 from graph.control import Status as StatusMessage
 from graph.links.base import Arrival, Ended
 from graph.message import PROTOCOL, Header, Mark, Message, host_id, now_ns
@@ -63,6 +63,7 @@ class Loop:
 
         :raises Stopped: told to leave before that.
         """
+        self._control.send(Loaded())
         while not self._wiring.ready:
             self._pump(IDLE_MS)
         self._control.send(Ready())

@@ -12,7 +12,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from graph.control import Drain, Drained, Failed, FromNode, Ready, Start, Status, Stop, ToNode, Warned
+from graph.control import Drain, Drained, Failed, FromNode, Hello, Loaded, Ready, Start, Status, Stop, ToNode, Warned
 from graph.plan import Plan
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
@@ -91,7 +91,7 @@ class Finish:
 Action: TypeAlias = Spawn | Send | Kill | Tell | Finish
 
 Phase: TypeAlias = Literal["starting", "running", "draining", "leaving", "done"]
-State: TypeAlias = Literal["starting", "ready", "running", "drained", "stopped"]
+State: TypeAlias = Literal["starting", "loaded", "ready", "running", "drained", "stopped"]
 
 
 @dataclass
@@ -126,6 +126,8 @@ class Supervisor:
     def _said(self, instance: str, message: FromNode, now_s: float) -> list[Action]:
         if instance not in self.states:
             return []
+        if isinstance(message, Hello) and self.phase == "leaving":
+            return [Send(instance, Stop())]  # it came too late to hear the first
         if isinstance(message, Status):
             self.status[instance] = message.text
             return [Tell("status", message.text, instance)]
@@ -133,7 +135,10 @@ class Supervisor:
             return [Tell("warning", message.text, instance)]
         if isinstance(message, Failed):
             return self._failed(instance, message.text, now_s)
-        if isinstance(message, Ready) and self.states[instance] == "starting":
+        if isinstance(message, Loaded) and self.states[instance] == "starting":
+            self.states[instance] = "loaded"
+            self.status.pop(instance, None)
+        if isinstance(message, Ready) and self.states[instance] == "loaded":
             return self._ready(instance)
         if isinstance(message, Drained) and self.states[instance] == "running":
             return self._drained(instance, now_s)
@@ -141,7 +146,6 @@ class Supervisor:
 
     def _ready(self, instance: str) -> list[Action]:
         self.states[instance] = "ready"
-        self.status.pop(instance, None)
         if self.phase != "starting" or not self._all("ready"):
             return []
         self.phase = "running"
@@ -184,8 +188,9 @@ class Supervisor:
         if self.phase in ("running", "done") or now_s < self._deadline_s:
             return []
         if self.phase == "starting":
-            late = [i for i, s in self.states.items() if s == "starting"]
-            return self._failed(late[0], self._late(late[0]), now_s)
+            waiting: State = "starting" if "starting" in self.states.values() else "loaded"
+            late = next(i for i, s in self.states.items() if s == waiting)
+            return self._failed(late, self._late(late), now_s)
         if self.phase == "draining":
             late = [i for i, s in self.states.items() if s != "drained"]
             self.exit_code = 1
@@ -201,9 +206,11 @@ class Supervisor:
         return f"not ready within {self.plan.start_within_s:g} s" + (f" (last: {doing})" if doing else "")
 
     def _leave(self, now_s: float) -> list[Action]:
+        """Ask all to go; who is still loading hears nothing and has nothing to lose."""
         self.phase = "leaving"
         self._deadline_s = now_s + LEAVE_WITHIN_S
-        return [Send(i, Stop()) for i in self._alive()]
+        loading = [i for i in self._alive() if self.states[i] == "starting" and i not in self.failures]
+        return [*self._to_all(Stop()), *(Kill(i, signal.SIGTERM) for i in loading)]
 
     def _to_all(self, message: ToNode) -> list[Action]:
         return [Send(i, message) for i in self._alive()]

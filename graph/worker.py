@@ -28,11 +28,8 @@ def main(run_dir: Path, instance_id: str) -> int:
     run = RunDir(run_dir)
     plan = run.read_plan()
     instance = plan.instance(instance_id)
-    worker = _Worker(run, plan, instance)
-    # The terminal's Ctrl-C is for the supervisor, which drains the graph; SIGTERM asks this process to leave.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, worker.on_terminate)
-    return worker.run()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
+    return _Worker(run, plan, instance).run()
 
 
 class _Worker:
@@ -50,7 +47,7 @@ class _Worker:
             drain_within_s=plan.drain_within_s,
         )
 
-    def on_terminate(self, number: int, frame: FrameType | None) -> None:
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._control.command(Stop())
 
     def run(self) -> int:
@@ -85,6 +82,8 @@ class _Worker:
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
+            # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
+            signal.signal(signal.SIGTERM, self._on_terminate)
             self._loop.run(planned.source)
         finally:
             try:

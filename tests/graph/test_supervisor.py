@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph.control import Drain, Drained, Failed, Ready, Start, Status, Stop, Warned
+from graph.control import Drain, Drained, Failed, Hello, Loaded, Ready, Start, Status, Stop, Warned
 from graph.plan import Instance, Plan, PlannedNode
 from graph.supervisor import (
     LEAVE_WITHIN_S,
@@ -35,17 +35,19 @@ PLAN = Plan(
     start_within_s=120,
 )
 
+History = list[tuple[float, Event, list[Action]]]
+
 BEGIN: list[Action] = [Spawn("a"), Spawn("b")]
 STOP_BOTH: list[Action] = [Send("a", Stop()), Send("b", Stop())]
-READY = [
+READY: History = [
+    (0, Said("a", Loaded()), []),
+    (0, Said("b", Loaded()), []),
     (1, Said("a", Ready()), []),
     (2, Said("b", Ready()), [Send("a", Start()), Send("b", Start()), Tell("info", "running")]),
 ]
 DRAINING = Tell("info", "draining (Ctrl-C again stops at once)")
 GONE = [(9, Exited("a", 0), []), (9, Exited("b", 0), [Finish(0)])]
 GONE_1 = [(9, Exited("a", 0), []), (9, Exited("b", 0), [Finish(1)])]
-
-History = list[tuple[float, Event, list[Action]]]
 
 HISTORIES: dict[str, History] = {
     "all ready, then running": [*READY],
@@ -65,7 +67,7 @@ HISTORIES: dict[str, History] = {
         *GONE,
     ],
     "Ctrl-C before ready leaves at once, exit 0": [
-        (1, Said("a", Ready()), []),
+        *READY[:3],
         (2, Interrupted(), [Tell("info", "stopping before the graph was ready"), *STOP_BOTH]),
         *GONE,
     ],
@@ -95,9 +97,19 @@ HISTORIES: dict[str, History] = {
         (15, Exited("b", -9), [Finish(0)]),
     ],
     "a node that cannot start stops the graph, exit 1": [
+        (0, Said("a", Loaded()), []),
         (1, Said("b", Failed("no microphone")), [Tell("error", "no microphone", "b"), *STOP_BOTH]),
         (2, Exited("b", 1), []),
         (2, Exited("a", 0), [Finish(1)]),
+    ],
+    "who is still loading is ended: it hears nothing and has nothing to lose": [
+        (1, Said("b", Failed("x")), [Tell("error", "x", "b"), *STOP_BOTH, Kill("a", signal.SIGTERM)]),
+        (2, Exited("a", -15), []),
+        (2, Exited("b", 1), [Finish(1)]),
+    ],
+    "who comes while all leave is told to leave": [
+        (1, Said("b", Failed("x")), [Tell("error", "x", "b"), *STOP_BOTH, Kill("a", signal.SIGTERM)]),
+        (1, Said("a", Hello(7)), [Send("a", Stop())]),
     ],
     "a node killed in the middle stops the graph, exit 1": [
         *READY,
@@ -123,15 +135,21 @@ HISTORIES: dict[str, History] = {
         (5, Said("b", Failed("disk full")), [Tell("error", "disk full", "b")]),
         *GONE_1,
     ],
-    "not ready in time, with its last status": [
-        (1, Said("a", Ready()), []),
+    "not ready in time: who has not loaded is named, with its last status": [
+        (1, Said("a", Loaded()), []),
         (1, Said("b", Status("loading base")), [Tell("status", "loading base", "b")]),
         (119, Tick(), []),
         (120, Tick(), [Tell("error", "not ready within 120 s (last: loading base)", "b"), *STOP_BOTH]),
         *GONE_1,
     ],
+    "all loaded, but one finds no neighbour: it is named": [
+        *READY[:3],
+        (120, Tick(), [Tell("error", "not ready within 120 s", "b"), *STOP_BOTH]),
+        *GONE_1,
+    ],
     "messages of strangers change nothing": [(1, Said("c", Ready()), []), (1, Said("c", Failed("boo")), [])],
-    "ready said twice counts once": [(1, Said("a", Ready()), []), (1, Said("a", Ready()), []), *READY[1:]],
+    "ready said twice counts once": [*READY[:3], (1, Said("a", Ready()), []), *READY[3:]],
+    "ready before loaded is nonsense and changes nothing": [(1, Said("a", Ready()), []), *READY],
 }
 
 

@@ -65,7 +65,7 @@ class AsyncDouble(Double):
 
 
 class SlowConfig(NodeConfig):
-    ms: float = 20
+    ms: float = 4
 
 
 class Slow(Double):
