@@ -1,0 +1,150 @@
+"""A chat with a language model: everything but the engine that runs the model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from graph.errors import NodeError
+from graph.message import Message
+from graph.node import NodeConfig, Step
+from nodes.kinds import Text
+from nodes.llm import gguf
+from nodes.llm.base import LlmNode, Token
+from nodes.llm.completion import Completion, CompletionError, ContextOverflow, Update
+from nodes.llm.history import ChatMessage, Exchange, History
+from nodes.marks import FIRST_TOKEN, REPLY
+from nodes.stt.base import TranscriptFinal
+
+SPOKEN = "You are a voice assistant. Give a short, helpful answer in one sentence."
+
+
+class ChatConfig(NodeConfig):
+    """What the engines of this family have in common."""
+
+    model: str = Field("smollm2-135m", description="a GGUF model: catalogue name, hub id, or path of a file or folder")
+    file: str = Field("", description="which .gguf file, where a folder or hub repository holds several")
+    system: str = Field(SPOKEN, description="the system prompt; empty: none")
+    history_turns: int = Field(8, ge=0, description="how many past turns of a session the model sees")
+    max_tokens: int = Field(64, ge=1, description="of a reply")
+    temperature: float = Field(0.0, ge=0, description="0: always the most probable token")
+    top_k: int = Field(40, ge=0, description="0: all tokens")
+    top_p: float = Field(0.95, gt=0, le=1)
+    min_p: float = Field(0.05, ge=0, le=1)
+    repeat_penalty: float = Field(1.0, gt=0, description="1: none")
+    seed: int = Field(0, ge=0, description="of the sampling, at a temperature above 0")
+    stop: tuple[str, ...] = Field((), description="texts that end a reply")
+    context_size: int = Field(2048, ge=256, description="tokens of system prompt, history and reply together")
+    batch_size: int = Field(32, ge=1, description="prompt tokens evaluated in one uninterruptible step; on a GPU: 512")
+    threads: int | None = Field(None, ge=1, description="default: the node's resources, else one less than there are cores")
+    gpu_layers: int = Field(0, ge=0, description="how many layers run on the GPU; 999: all")
+
+
+class ChatNode(LlmNode, ABC):
+    """Answers in the chat format of the model, piece by piece, knowing what was said in the session before.
+
+    An engine implements `load` and `complete`.
+    """
+
+    Config: ClassVar[type[NodeConfig]] = ChatConfig
+    config: ChatConfig
+
+    @classmethod
+    def models(cls, config: ChatConfig) -> Sequence[str]:
+        return (config.model,)
+
+    @abstractmethod
+    def load(self, path: Path) -> None:
+        """Load a GGUF file.
+
+        :raises NodeError: a library is missing, or the engine cannot load the file.
+        """
+
+    @abstractmethod
+    def complete(self, messages: list[ChatMessage], completion: Completion) -> None:
+        """Complete a chat, putting the chunks into `completion`; called in a thread of its own.
+
+        :raises CompletionError: the engine cannot; an `error` chunk says the same.
+        """
+
+    def setup(self) -> None:
+        self._history = History(self.config.history_turns)
+        path = gguf.find(self.config.model, self.config.file)
+        self.runtime.status(f"loading {self.config.model}")
+        self.load(path)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Ask for a first token: the first turn finds the system prompt evaluated, and what cannot work fails now."""
+        try:
+            with closing(self._complete([{"role": "user", "content": "Hello."}])) as updates:
+                any(update.text for update in updates)
+        except CompletionError as error:
+            raise NodeError(f"model '{self.config.model}' does not answer: {error}") from error
+
+    def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
+        said = message.body.text.strip()
+        if not said:  # nothing was understood: the turn ends in silence
+            yield self.tokens(Token(last=True))
+            return
+        exchange = self._history.begin(message.session, message.turn, said)
+        try:
+            finish_reason = yield from self._reply(message.session, exchange)
+        except CompletionError as error:
+            finish_reason = "error"
+            self.runtime.warn(f"no reply in turn {message.turn} of session '{message.session}': {error}")
+            if not exchange.pieces:
+                self._history.drop_current(message.session)
+        tokens = len(exchange.pieces)
+        self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason)
+        yield self.tokens(Token(index=tokens, last=True))
+
+    def _reply(self, session: str, exchange: Exchange) -> Generator[Step, None, str]:
+        """Say the reply and give its finish reason. Where the chat outgrows the context, its oldest turns are forgotten."""
+        oldest = 0
+        while True:
+            try:
+                return (yield from self._say(session, exchange, oldest))
+            except ContextOverflow:
+                if oldest == self._history.past(session):
+                    raise
+                oldest += 1
+
+    def _say(self, session: str, exchange: Exchange, oldest: int) -> Generator[Step, None, str]:
+        prompt, finish_reason = Update(), ""
+        with closing(self._complete(self._history.messages(session, oldest))) as updates:
+            for update in updates:
+                if update.prompt_tokens and not prompt.prompt_tokens:
+                    prompt = update
+                    self._make_room(session, oldest, prompt.prompt_tokens)
+                finish_reason = update.finish_reason or finish_reason
+                if not update.text:
+                    yield None
+                    continue
+                if not exchange.pieces:
+                    self.mark(FIRST_TOKEN, prompt_tokens=prompt.prompt_tokens, cached_tokens=prompt.cached_tokens)
+                exchange.pieces.append(update.text)
+                yield self.tokens(Token(text=update.text, index=len(exchange.pieces) - 1))
+        exchange.finished = True
+        return finish_reason
+
+    def _make_room(self, session: str, oldest: int, prompt_tokens: int) -> None:
+        """:raises ContextOverflow: the longest reply would not fit, and there is something left to forget."""
+        if prompt_tokens + self.config.max_tokens > self.config.context_size and oldest < self._history.past(session):
+            raise ContextOverflow("no room for the reply")
+        self._history.forget(session, oldest)
+
+    def _complete(self, messages: list[ChatMessage]) -> Generator[Update]:
+        system: list[ChatMessage] = [{"role": "system", "content": self.config.system}] if self.config.system else []
+        return Completion().read(partial(self.complete, system + messages))
+
+    def sampling(self) -> dict[str, Any]:
+        """The parameters of a reply, under the names that both llama.cpp bindings have for them."""
+        names = {"max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed"}
+        return {**self.config.model_dump(include=names), "stop": list(self.config.stop)}

@@ -1,0 +1,77 @@
+"""What was said before, session by session: the memory of a conversation, bounded in every direction."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Literal, TypedDict
+
+SESSIONS_REMEMBERED = 1000
+CUT_OFF = "…"  # how the model is shown that a reply of its own broke off
+
+
+class ChatMessage(TypedDict):
+    """One message of a chat, as chat templates take it."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the user said in a turn, and what has been replied so far."""
+
+    turn: int  # 0: belongs to no turn
+    said: str
+    pieces: list[str] = field(default_factory=list)
+    finished: bool = False  # False: the reply is being written, or it was interrupted
+
+    @property
+    def reply(self) -> str:
+        return "".join(self.pieces)
+
+    def messages(self) -> list[ChatMessage]:
+        """The exchange as the model sees it later on. There always is a reply: templates insist that the roles alternate."""
+        reply = self.reply if self.finished else self.reply + CUT_OFF
+        return [{"role": "user", "content": self.said}, {"role": "assistant", "content": reply}]
+
+
+class History:
+    """The last exchanges of every session; of too many sessions, the one that was silent longest is forgotten.
+
+    :param exchanges: how many a session keeps beside the current one.
+    """
+
+    def __init__(self, exchanges: int, sessions: int = SESSIONS_REMEMBERED) -> None:
+        self._most_exchanges = exchanges + 1
+        self._most_sessions = sessions
+        self._sessions: OrderedDict[str, deque[Exchange]] = OrderedDict()
+
+    def begin(self, session: str, turn: int, said: str) -> Exchange:
+        """Open the current exchange, to which the caller adds the reply. A revision of the last turn takes its place."""
+        exchanges = self._sessions.setdefault(session, deque(maxlen=self._most_exchanges))
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > self._most_sessions:
+            self._sessions.popitem(last=False)
+        if turn and exchanges and exchanges[-1].turn == turn:
+            exchanges.pop()
+        exchanges.append(Exchange(turn, said))
+        return exchanges[-1]
+
+    def past(self, session: str) -> int:
+        """How many exchanges came before the current one."""
+        return len(self._sessions[session]) - 1
+
+    def messages(self, session: str, oldest: int = 0) -> list[ChatMessage]:
+        """The past exchanges from the `oldest` on, then what the user said in the current one."""
+        *past, current = self._sessions[session]
+        return [m for exchange in past[oldest:] for m in exchange.messages()] + current.messages()[:1]
+
+    def forget(self, session: str, exchanges: int) -> None:
+        """Drop so many of the oldest exchanges of a session."""
+        for _ in range(exchanges):
+            self._sessions[session].popleft()
+
+    def drop_current(self, session: str) -> None:
+        """Forget the current exchange: it led to nothing."""
+        self._sessions[session].pop()
