@@ -37,9 +37,10 @@ def run(
     if report is not None:
         _check_writable(report)
     if pull:
-        from graph.models import ensure
+        from graph.models import Bars, ensure
 
-        ensure([model for node in plan.nodes for model in node.models])
+        with Bars() as progress:
+            ensure([model for node in plan.nodes for model in node.models], progress)
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()
     code, gathered, failures = run_plan(plan, console.tell)
