@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from graph.message import DEFAULT_SESSION
-from graph.node import NodeConfig, Step, Until
+from graph.node import NodeConfig, Runtime, Step, Until
 from nodes.capture.base import SAMPLE_RATE_HZ, CaptureNode
 from nodes.kinds import AudioFrame
 
@@ -35,8 +36,12 @@ class FileCapture(CaptureNode):
     Config = FileCaptureConfig
     config: FileCaptureConfig
 
-    _file: AudioFile | None = None
+    _file: AudioFile
     _stopped = False
+
+    def __init__(self, config: FileCaptureConfig, runtime: Runtime) -> None:
+        super().__init__(config, runtime)
+        self._open = ExitStack()
 
     def setup(self) -> None:
         """:raises NodeError: the file is missing, cannot be read or holds no sound."""
@@ -44,7 +49,7 @@ class FileCapture(CaptureNode):
             from nodes.capture.audio_file import open_audio
             from nodes.capture.framing import Framer
 
-            self._file = open_audio(self.config.path)
+            self._file = self._open.enter_context(closing(open_audio(self.config.path)))
         except ImportError as error:
             raise self.missing(error.name or "soundfile") from error
         self._framer = Framer(self._file.sample_rate, self.config.frame_ms)
@@ -68,11 +73,9 @@ class FileCapture(CaptureNode):
         self._stopped = True
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._open.close()
 
     def _frames(self) -> Iterator[bytes]:
-        assert self._file is not None, "setup opens the file"
         for block in self._file.blocks():
             yield from self._framer.push(block)
         yield from self._framer.flush()

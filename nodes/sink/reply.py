@@ -1,0 +1,52 @@
+"""What a sink was given of a turn's reply, and which of its words were heard when it is cut short."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nodes.sink.base import Played
+from nodes.tts.base import Spoken
+
+AUDIBLE_S16 = 300  # a sample louder than this is heard (about -41 dBFS); below lies the lead-in of speech synthesis
+
+
+@dataclass(slots=True, eq=False)
+class Reply:
+    """The reply of one turn, as it comes in."""
+
+    session: str
+    turn: int
+    revision: int
+    sample_rate: int = 0  # Hz, of the audio frames; 0 until one came
+    samples: int = 0  # in the frames so far
+    complete: bool = False  # nothing more belongs to it
+    _pieces: list[Spoken] = field(default_factory=list)
+
+    def say(self, piece: Spoken) -> None:
+        """The frames since the last piece say this."""
+        self._pieces.append(piece)
+        self.complete = piece.last
+
+    def played(self, heard: int | None = None) -> Played:
+        """The message that it was heard as a whole, or that it was interrupted after so many of its samples.
+
+        Of the piece in which it broke off, the text's share is that of the samples, less a word begun.
+        """
+        if heard is None:
+            return Played(self._text(self.samples), self.samples, self.sample_rate)
+        return Played(self._text(heard), heard, self.sample_rate, interrupted=True)
+
+    def _text(self, left: int) -> str:
+        heard: list[str] = []
+        for piece in self._pieces:
+            text = piece.text.strip()
+            heard.append(text if left >= piece.samples else _part(text, left / piece.samples))
+            left = max(0, left - piece.samples)
+        return " ".join(filter(None, heard))
+
+
+def _part(text: str, share: float) -> str:
+    end = int(len(text) * share)
+    if " " not in text or text[end : end + 1].isspace():  # a script without spaces has no word to complete
+        return text[:end].rstrip()
+    return text[:end].rpartition(" ")[0].rstrip()

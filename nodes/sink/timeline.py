@@ -1,0 +1,191 @@
+"""One conversation on the clock of the graph: where in its recording the user and the assistant are heard.
+
+Time zero is when the user's first sample was spoken (without a user: when the first reply came). While the user speaks
+in real time the clock is the wall clock. A file captured as fast as it goes runs ahead of the wall clock: then media
+time is the clock, a reply begins where the user has come to, and counts as heard as soon as it is complete.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.pcm import Resampler, from_payload, to_float, to_s16
+from nodes.sink.reply import AUDIBLE_S16, Reply
+from nodes.sink.stereo import Channel, StereoFile
+from nodes.sink.user_track import UserTrack
+
+JITTER_NS = 50_000_000  # how far a sound card's time stamps may run ahead before media time counts as the clock
+
+
+@dataclass(slots=True, eq=False)
+class Placed:
+    """A reply and where it lies in the recording."""
+
+    reply: Reply
+    resampler: Resampler
+    spans: list[tuple[int, int]] = field(default_factory=list)  # position and length of each stretch without a gap
+    audible: bool = False  # a loud sample came
+    interrupted: bool = False
+
+    @property
+    def end(self) -> int:
+        """The position after its last sample, 0 where it has none."""
+        return sum(self.spans[-1]) if self.spans else 0
+
+    @property
+    def samples(self) -> int:
+        """How much of it lies there, in samples of the recording."""
+        return sum(length for _, length in self.spans)
+
+    def add(self, position: int, length: int) -> None:
+        if self.spans and self.end == position:
+            position, so_far = self.spans.pop()
+            length += so_far
+        self.spans.append((position, length))
+
+    def cut(self, at: int) -> None:
+        self.interrupted = True
+        self.spans = [(position, min(length, at - position)) for position, length in self.spans if position < at]
+
+
+class Timeline:
+    """Places what is heard in a recording. Positions are samples of the recording, times are monotonic.
+
+    :raises NodeError: from every method, when the recording cannot be written.
+    """
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self.recording = StereoFile(path, sample_rate)
+        self._zero_ns: int | None = None
+        self._user: UserTrack | None = None
+        self._user_speaks = False  # the user's source has not ended
+        self._assistant_end = 0
+        self._open: list[Placed] = []  # replies not yet heard to their end
+
+    # ---------------------------------------------------------------- the clock
+
+    def _position(self, at_ns: int) -> int:
+        return round((at_ns - (self._zero_ns or 0)) * self.recording.sample_rate / 1e9)
+
+    def _ns(self, samples: int) -> int:
+        return round(samples * 1e9 / self.recording.sample_rate)
+
+    def _clock(self, now_ns: int) -> int:
+        return max(self._position(now_ns), self._user.end if self._user else 0)
+
+    def _ahead_ns(self, now_ns: int) -> int:
+        """By how much media time runs ahead of the wall clock."""
+        return self._ns(self._clock(now_ns) - self._position(now_ns))
+
+    def _live(self, now_ns: int) -> bool:
+        """Somebody speaks and listens in real time, and could interrupt."""
+        return self._user is not None and self._ahead_ns(now_ns) <= JITTER_NS
+
+    def heard_ns(self, position: int, now_ns: int) -> int:
+        """When a position is heard; as if media time had never run ahead of the wall clock."""
+        return (self._zero_ns or 0) + self._ns(position) - self._ahead_ns(now_ns)
+
+    # ---------------------------------------------------------------- the user
+
+    def user(self, payload: bytes | memoryview, start: int, sample_rate: int, origin_ns: int, now_ns: int) -> None:
+        """A frame of the user: its samples, the index of the first, their rate in Hz, and when the last was spoken."""
+        samples = from_payload(payload)
+        began_ns = origin_ns - round(len(samples) * 1e9 / sample_rate)
+        if self._zero_ns is None:
+            self._zero_ns = began_ns
+        track = self._user
+        if track is None or start < track.expected or sample_rate != track.sample_rate:  # a source begins
+            self.user_ended()
+            position = max(self._position(began_ns), track.written if track else 0, self.recording.settled)
+            self._user = track = UserTrack(self.recording, position, start, sample_rate)
+            self._user_speaks = True
+        track.add(samples, start)
+        self._settle(now_ns)
+
+    def user_ended(self) -> None:
+        """The user's source has ended."""
+        if self._user is not None and self._user_speaks:
+            self._user.close()
+        self._user_speaks = False
+
+    # ---------------------------------------------------------------- the assistant
+
+    def assistant(self, reply: Reply, payload: bytes | memoryview, now_ns: int) -> int | None:
+        """A frame of a reply. Returns when the reply's first audible sample is heard, if that is in this frame."""
+        if self._zero_ns is None:
+            self._zero_ns = now_ns
+        samples = from_payload(payload)
+        reply.samples += len(samples)
+        placed = self._placed(reply)
+        return self._put(placed, placed.resampler.push(to_float(samples)), now_ns)
+
+    def complete(self, reply: Reply, now_ns: int) -> None:
+        """Nothing more belongs to this reply."""
+        placed = self._placed(reply)
+        self._put(placed, placed.resampler.push(np.zeros(0, np.float32), last=True), now_ns)
+
+    def _placed(self, reply: Reply) -> Placed:
+        for placed in self._open:
+            if placed.reply is reply:
+                return placed
+        rate = self.recording.sample_rate
+        self._open.append(Placed(reply, Resampler(reply.sample_rate or rate, rate)))
+        return self._open[-1]
+
+    def _put(self, placed: Placed, sound: NDArray[np.float32], now_ns: int) -> int | None:
+        if not len(sound):
+            return None
+        samples = to_s16(sound)
+        # Within a reply media time does not tear it apart: only the wall clock can leave a gap.
+        clock = self._position(now_ns) if placed.spans else self._clock(now_ns)
+        position = max(clock, self._assistant_end, self.recording.settled)
+        self.recording.put(Channel.ASSISTANT, position, samples)
+        placed.add(position, len(samples))
+        self._assistant_end = position + len(samples)
+        loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > AUDIBLE_S16)
+        if placed.audible or not len(loud):
+            return None
+        placed.audible = True
+        return self.heard_ns(position + int(loud[0]), now_ns)
+
+    # ---------------------------------------------------------------- what was heard
+
+    def finished(self, now_ns: int) -> list[Placed]:
+        """The replies that by now were heard to their end, each told once."""
+        clock = self._clock(now_ns) if self._live(now_ns) else self._assistant_end
+        done = [placed for placed in self._open if placed.reply.complete and placed.end <= clock]
+        self._open = [placed for placed in self._open if placed not in done]
+        self._settle(now_ns)
+        return done
+
+    def interrupt(self, turn: int, revision: int, now_ns: int) -> list[Placed]:
+        """Cut off the replies that are older than this turn and revision (turn 0 belongs to no turn and is never old)."""
+        stale = [p for p in self._open if p.reply.turn and (p.reply.turn, p.reply.revision) < (turn, revision)]
+        clock = self._clock(now_ns)
+        for placed in stale:
+            for position, length in placed.spans:
+                self.recording.silence(Channel.ASSISTANT, max(clock, position), position + length)
+            placed.cut(clock)
+        self._open = [placed for placed in self._open if placed not in stale]
+        if stale:
+            self._assistant_end = max([min(self._assistant_end, clock), *(placed.end for placed in self._open)])
+        return stale
+
+    def close(self) -> list[Placed]:
+        """The graph has ended: the recording is complete. Told are the replies that had not been told yet."""
+        self.user_ended()
+        self.recording.close()
+        rest, self._open = self._open, []
+        return rest
+
+    def _settle(self, now_ns: int) -> None:
+        until = self._user.written if self._user and self._user_speaks else self.recording.end
+        if self._live(now_ns):
+            until = min(until, self._position(now_ns))
+        elif self._open:
+            until = min(until, self._assistant_end)  # the open reply goes on there
+        self.recording.settle(until)
