@@ -8,6 +8,7 @@ from nodes.sink.base import Played
 from nodes.tts.base import Spoken
 
 AUDIBLE_S16 = 300  # a sample louder than this is heard (about -41 dBFS); below lies the lead-in of speech synthesis
+FIRST_WITHOUT_SPACES = "\u0e00"  # Thai; above it lie the scripts that put no spaces between words
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +48,10 @@ class Reply:
 
 def _part(text: str, share: float) -> str:
     end = int(len(text) * share)
-    if " " not in text or text[end : end + 1].isspace():  # a script without spaces has no word to complete
-        return text[:end].rstrip()
-    return text[:end].rpartition(" ")[0].rstrip()
+    while 0 < end < len(text) and not _between_words(text[end - 1], text[end]):
+        end -= 1
+    return text[:end].rstrip()
+
+
+def _between_words(left: str, right: str) -> bool:
+    return left.isspace() or right.isspace() or max(left, right) >= FIRST_WITHOUT_SPACES
