@@ -1,0 +1,54 @@
+"""`graph …`: one file a group of verbs. A verb imports what it needs when it is called, so that the others stay quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from graph.cli import models, nodes, plan, run, schema, validate
+from graph.errors import VoicegraphError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+app = typer.Typer(
+    name="graph",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Voice assistants as graphs of processes: `graph run pipelines.yaml`.",
+)
+app.command()(run.run)
+app.command()(validate.validate)
+app.command()(plan.plan)
+app.command()(nodes.nodes)
+app.command()(schema.schema)
+app.add_typer(models.app, name="models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"voicegraph {version('voicegraph')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The command `graph`: what goes wrong is told in words, on stderr, and in the exit code."""
+    try:
+        app()
+    except VoicegraphError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,252 @@
+"""What the names in a graph file mean: classes, parameters and ports; every name that means nothing is a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from graph.errors import NodeError, Problem, VoicegraphError
+from graph.loops import loops
+from graph.node import Input, Node, NodeConfig, Output
+from graph.plan import WhenFull
+from graph.registry import Registry, UnknownNode
+from graph.source import Located, Place
+from graph.spec import Connection, NodeSpec, Spec
+from graph.validation import did_you_mean, problems_of
+
+ALL = "*"
+_LISTED = 8  # names that a hint lists before it gives up
+
+
+@dataclass(frozen=True)
+class ResolvedNode:
+    """A node whose class was found and whose parameters are right."""
+
+    name: str
+    spec: NodeSpec
+    target: str
+    cls: type[Node]
+    config: NodeConfig
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One output that feeds one input, as the file says it or a wildcard implies it."""
+
+    producer: str
+    port: str
+    consumer: str
+    input: str
+    connection: Connection
+    place: Place
+
+    @property
+    def when_full(self) -> WhenFull:
+        """What gives way when the link is full."""
+        return self.connection.when_full or ("block" if self.connection.link == "queue" else "drop_newest")
+
+
+@dataclass
+class Resolved:
+    """The meaning of a spec; complete only where there are no problems."""
+
+    nodes: dict[str, ResolvedNode] = field(default_factory=dict)
+    wires: list[Wire] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def resolve(spec: Spec, registry: Registry) -> Resolved:
+    """Find classes, check parameters, wire ports."""
+    return _Resolver(spec, registry).resolve()
+
+
+class _Resolver:
+    def __init__(self, spec: Spec, registry: Registry) -> None:
+        self._spec = spec
+        self._registry = registry
+        self._classes: dict[str, type[Node]] = {}  # by node, those that could be found
+        self._result = Resolved()
+
+    def resolve(self) -> Resolved:
+        nodes = self._spec.graph.nodes
+        for name, node in nodes.items():
+            self._find_class(name, node)
+        for name, cls in self._classes.items():
+            self._check_parameters(name, cls)
+        for name, node in nodes.items():
+            self._wire(name, node)
+        self._check_sources()
+        self._check_queue_loops()
+        return self._result
+
+    def _said(self, *path: str) -> Located:
+        return self._spec.tree.at(("nodes", *path))
+
+    def _problem(self, place: Place, message: str, text: str = "", suggestion: str = "") -> None:
+        self._result.problems.append(place.problem(message, text, suggestion))
+
+    # classes and parameters
+
+    def _find_class(self, name: str, node: NodeSpec) -> None:
+        place = self._said(name, "use").place
+        try:
+            self._classes[name] = self._registry.load(node.use)
+        except UnknownNode as error:
+            hint = did_you_mean(node.use, self._registry.targets) or "`graph nodes` lists what there is"
+            self._problem(place, f"{name}: {error}", node.use, hint)
+        except NodeError as error:
+            self._problem(place, f"{name}: {error}", node.use)
+
+    def _check_parameters(self, name: str, cls: type[Node]) -> None:
+        node = self._spec.graph.nodes[name]
+        here = self._said(name)
+        said = here.mapping.get("with") or Located({}, here.place, here.key)
+        try:
+            config = cls.Config.model_validate(node.parameters)
+            models = tuple(cls.models(config))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+            self._result.problems += problems_of(errors, cls.Config, said, f"{name}: ", "parameter")
+        except VoicegraphError as error:
+            self._problem((said.key or said.place), f"{name}: {error}")
+        else:
+            target = self._registry.target(node.use)
+            self._result.nodes[name] = ResolvedNode(name, node, target, cls, config, models)
+
+    # ports
+
+    def _wire(self, name: str, node: NodeSpec) -> None:
+        if name not in self._classes:
+            return
+        inputs = self._classes[name].inputs()
+        for key, connections in node.inputs.items():
+            said = self._said(name, "in", key)
+            if key not in inputs:
+                hint = did_you_mean(key, inputs) or _listing("it has", inputs) or "it has none"
+                self._problem(said.key or said.place, f"{name}: unknown input '{key}'", key, hint)
+                continue
+            wires: list[Wire] = []
+            for index, connection in enumerate(connections):
+                self._check_options(name, connection, said.at((index,)))
+                wires += self._wires(name, inputs[key], connection, said.at((index, "from")).place)
+            self._result.wires += self._once(wires)
+        here = self._said(name)
+        for key, port in inputs.items():
+            if port.required and key not in self._inputs_said(name):
+                place = here.mapping["in"].key if "in" in here.mapping else here.key
+                hint = _listing("fits:", self._fitting(name, port))
+                self._problem(place or here.place, f"{name}: required input '{key}' is not connected", key, hint)
+
+    def _inputs_said(self, name: str) -> dict[str, Located]:
+        said = self._said(name).mapping.get("in")
+        return said.mapping if said else {}
+
+    def _wires(self, name: str, port: Input[Any], connection: Connection, place: Place) -> Iterator[Wire]:
+        """The wires that one entry of an input stands for; none where it is wrong."""
+        output = connection.output
+        producer, _, output_port = output.partition(".")
+        if not producer or not output_port:
+            hint = did_you_mean(output, self._outputs()) or _listing("fits:", self._fitting(name, port))
+            self._problem(place, f"{name}: '{output}' is not an output, which is written node.port", output, hint)
+        elif producer == ALL:
+            producers = self._all_with(output_port, output, name)
+            if not producers:
+                hint = did_you_mean(output_port, [o.partition(".")[2] for o in self._outputs()])
+                self._problem(place, f"{name}: no other node has an output '{output_port}'", output, hint)
+            for one in producers:
+                yield from self._wire_one(name, port, connection, one, output_port, place)
+        elif producer in self._classes:
+            yield from self._wire_one(name, port, connection, producer, output_port, place)
+        elif producer not in self._spec.tree.at(("nodes",)).mapping:
+            nodes = list(self._spec.graph.nodes)
+            close = did_you_mean(output, self._outputs()) or did_you_mean(producer, nodes)
+            self._problem(place, f"{name}: unknown node '{producer}' in '{output}'", output, close or _listing("nodes:", nodes))
+
+    def _wire_one(
+        self, name: str, port: Input[Any], connection: Connection, producer: str, output_port: str, place: Place
+    ) -> Iterator[Wire]:
+        outputs = self._classes[producer].outputs()
+        text = f"{producer}.{output_port}"
+        if output_port not in outputs:
+            hint = did_you_mean(text, [f"{producer}.{o}" for o in outputs]) or _listing("it has", outputs)
+            self._problem(place, f"{name}: '{producer}' has no output '{output_port}'", text, hint)
+        elif not _fits(outputs[output_port], port):
+            carried, taken = _kinds(outputs[output_port]), _kinds(port)
+            hint = _listing("fits:", self._fitting(name, port))
+            self._problem(place, f"{name}: input '{port.name}' takes {taken}, but '{text}' carries {carried}", text, hint)
+        else:
+            yield Wire(producer, output_port, name, port.name, connection, place)
+
+    def _all_with(self, output_port: str, wildcard: str, name: str) -> list[str]:
+        """What `*.port` means to a node: all others that have the port, less those that listen to the same wildcard.
+
+        Two metrics nodes would otherwise hear each other hearing each other.
+        """
+        nodes = self._spec.graph.nodes
+        listeners = {n for n, spec in nodes.items() for cs in spec.inputs.values() for c in cs if c.output == wildcard}
+        return [n for n, cls in self._classes.items() if n != name and n not in listeners and output_port in cls.outputs()]
+
+    def _outputs(self) -> list[str]:
+        return [f"{name}.{port}" for name, cls in self._classes.items() for port in cls.outputs()]
+
+    def _fitting(self, name: str, port: Input[Any]) -> list[str]:
+        """The outputs of other nodes that an input takes."""
+        others = ((n, o) for n, cls in self._classes.items() if n != name for o in cls.outputs().values())
+        return [f"{n}.{output.name}" for n, output in others if _fits(output, port)]
+
+    def _check_options(self, name: str, connection: Connection, said: Located) -> None:
+        if connection.link == "stream" and connection.when_full == "block":
+            place = said.at(("when_full",)).place
+            hint = "drop_oldest, drop_newest, or link: queue"
+            self._problem(place, f"{name}: a stream never blocks its producer", "block", hint)
+
+    def _once(self, wires: list[Wire]) -> Iterator[Wire]:
+        """No output twice on one input; what a wildcard repeats is meant once."""
+        named = {(w.producer, w.port) for w in wires if not w.connection.output.startswith(ALL)}
+        seen: set[tuple[str, str]] = set()
+        for wire in wires:
+            key = (wire.producer, wire.port)
+            wildcard = wire.connection.output.startswith(ALL)
+            if key in seen and not wildcard:
+                output = ".".join(key)
+                self._problem(wire.place, f"{wire.consumer}: '{output}' is listed twice for input '{wire.input}'", output)
+            elif key not in seen and not (wildcard and key in named):
+                yield wire
+            seen.add(key)
+
+    # the graph as a whole
+
+    def _check_sources(self) -> None:
+        nodes = self._spec.graph.nodes
+        if nodes and all(self._inputs_said(name) for name in nodes):
+            place = self._spec.tree.mapping["nodes"]
+            hint = "a source, like capture.file, has no `in`"
+            self._problem(place.key or place.place, "no node is a source: each waits for another", "nodes", hint)
+
+    def _check_queue_loops(self) -> None:
+        blocking = [w for w in self._result.wires if w.connection.link == "queue" and w.when_full == "block"]
+        arcs = [(w.producer, w.consumer) for w in blocking]
+        for loop in loops(list(self._spec.graph.nodes), arcs):
+            place = next(w.place for w in blocking if (w.producer, w.consumer) == (loop[-1], loop[0]))
+            names = " -> ".join([*loop, loop[0]])
+            hint = "give one of them when_full: drop_oldest, or make it a stream"
+            self._problem(place, f"a loop of blocking queues could wait for ever: {names}", names, hint)
+
+
+def _fits(output: Output[Any], port: Input[Any]) -> bool:
+    return {k.kind for k in output.kinds} <= {k.kind for k in port.kinds}
+
+
+def _kinds(port: Input[Any] | Output[Any]) -> str:
+    return ", ".join(kind.kind for kind in port.kinds)
+
+
+def _listing(lead: str, names: Iterable[str]) -> str:
+    """A hint that lists what there is; empty where that is nothing."""
+    listed = list(names)
+    more = ", …" if len(listed) > _LISTED else ""
+    return f"{lead} {', '.join(listed[:_LISTED])}{more}" if listed else ""

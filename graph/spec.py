@@ -1,0 +1,197 @@
+"""What a graph file says: its keys, their types and defaults. What its names mean is `graph.resolve`'s concern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from graph.errors import Problem
+from graph.plan import Link, WhenFull
+from graph.source import Located, Path
+from graph.validation import EXPECTED, did_you_mean, problems_of
+
+NODE_NAME = r"^[a-z][a-z0-9_-]{0,31}$"  # it becomes part of a socket's path, which is at most 107 bytes long
+LOOPBACK = r"^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3})$"
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = r"^\d+(\.\d+)?(ms|s|m|h)$"
+
+
+def _seconds(text: Any) -> float:
+    """`500ms`, `2s`, `1.5m` in seconds; a number alone could be anything."""
+    match = re.fullmatch(_DURATION, text) if isinstance(text, str) else None
+    if match is None:
+        raise PydanticCustomError(EXPECTED, "a duration like 500ms, 2s or 1m")
+    return float(text.removesuffix(match[2])) * _UNITS_S[match[2]]
+
+
+def _connections(value: Any) -> Any:
+    """The short forms of an input: `node.port`, or a list."""
+    listed = value if isinstance(value, list) else [value]
+    if not listed or not all(isinstance(one, str | dict) for one in listed):
+        raise PydanticCustomError(EXPECTED, "an output, written node.port, or a list of them")
+    return [{"from": one} if isinstance(one, str) else one for one in listed]
+
+
+def _transport(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _loopback(host: Any) -> Any:
+    if isinstance(host, str) and not re.match(LOOPBACK, host):
+        raise PydanticCustomError(EXPECTED, "an address of this machine (links to others need keys, which come later)")
+    return "127.0.0.1" if host == "localhost" else host
+
+
+class _Keys(BaseModel):
+    """A mapping of the file: keys that it does not name are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Connection(_Keys):
+    """An output that an input listens to."""
+
+    output: str = Field(alias="from", description="`node.port`, or `*.port` for that port of all other nodes")
+    link: Link = Field("stream", description="stream: every listener gets every message; queue: each message to one replica")
+    depth: int | None = Field(None, ge=1, le=1_000_000, description="messages that may wait; 1000 on a stream, 64 on a queue")
+    when_full: WhenFull | None = Field(
+        None, description="what gives way when `depth` messages wait; drop_newest on a stream, block (the producer) on a queue"
+    )
+    delivery: Literal["at_most_once"] = Field("at_most_once", description="a message is lost with the process that holds it")
+
+
+Connections = Annotated[
+    list[Connection],
+    BeforeValidator(_connections, json_schema_input_type=str | Connection | list[str | Connection]),
+]
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)])]
+
+
+class Resources(_Keys):
+    """What a node's process may use."""
+
+    threads: int | None = Field(None, ge=1, le=1024, description="threads of its numeric libraries (OMP_NUM_THREADS …)")
+
+
+class NodeSpec(_Keys):
+    """A node of the graph."""
+
+    use: str = Field(description="a registered name (`graph nodes` lists them) or package.module:Class")
+    parameters: dict[str, Any] = Field({}, alias="with", description="the node's parameters; `graph nodes NAME` shows them")
+    inputs: dict[str, Connections] = Field({}, alias="in", description="by input port, the outputs that it listens to")
+    replicas: int = Field(1, ge=1, le=64, description="processes that share this node's work; on streams they share sessions")
+    resources: Resources = Field(default_factory=Resources, description="what each process of this node may use")
+
+
+class Ipc(_Keys):
+    """Sockets in the folder of the run."""
+
+    kind: Literal["ipc"]
+
+
+class Tcp(_Keys):
+    """Ports of the loopback interface."""
+
+    kind: Literal["tcp"]
+    host: Annotated[str, BeforeValidator(_loopback)] = Field(
+        "127.0.0.1", description="a loopback address", json_schema_extra={"pattern": LOOPBACK}
+    )
+    first_port: int = Field(
+        17400, ge=1, le=65535, description="ports are handed out upwards from here, up to three an instance"
+    )
+
+
+Transport = Annotated[
+    Annotated[Ipc | Tcp, Field(discriminator="kind")],
+    BeforeValidator(_transport, json_schema_input_type=Literal["ipc", "tcp"] | Ipc | Tcp),
+]
+
+
+class GraphFile(_Keys):
+    """A voicegraph graph: nodes, each a process of its own, and how they are wired."""
+
+    name: str | None = Field(None, min_length=1, max_length=64, description="the name of the graph; default: the file's")
+    include: str | list[str] = Field(
+        [], description="files laid under this one, the first lowest; their paths are relative to this file"
+    )
+    nodes: dict[str, NodeSpec] = Field(
+        {}, description="the nodes by name", json_schema_extra={"propertyNames": {"pattern": NODE_NAME}}
+    )
+    transport: Transport = Field(Ipc(kind="ipc"), description="what the links between nodes are made of")
+    start_within: Duration = Field(120.0, description="a node that is not ready after this time ends the graph")
+    drain_within: Duration = Field(10.0, description="how long Ctrl-C waits for what is in flight")
+    orphan_after: Duration = Field(30.0, description="nodes whose `graph run` was killed stop after this time")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A graph file as read: `graph` holds what is right in it, `problems` what is not."""
+
+    file: str
+    tree: Located
+    graph: GraphFile
+    problems: tuple[Problem, ...] = ()
+
+
+def read_spec(tree: Located, file: str, problems: Sequence[Problem] = ()) -> Spec:
+    """Check the values of a file against the format; `problems` are those found before.
+
+    What is wrong is left out, so that the rest can be checked further and everything is told at once.
+    """
+    if not isinstance(tree.value, dict):
+        return Spec(file, tree, GraphFile(), (*problems, tree.place.problem(f"must be a mapping, not {tree.shown}", tree.text)))
+    found = [*problems, *_bad_names(tree)]
+    data = tree.data
+    while True:
+        try:
+            return Spec(file, tree, GraphFile.model_validate(data), tuple(found))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        found += _told(errors, tree)
+        for one in errors:
+            _leave_out(data, one["loc"])
+
+
+def _bad_names(tree: Located) -> Iterator[Problem]:
+    nodes = tree.at(("nodes",))
+    if "nodes" not in tree.mapping or nodes.value == {}:
+        yield (nodes.key or nodes.place).problem("the graph has no nodes")
+        return
+    for name, node in nodes.mapping.items():
+        if not re.fullmatch(NODE_NAME, name):
+            rule = "a letter a-z, then up to 31 of a-z, 0-9, _ and -"
+            yield (node.key or node.place).problem(f"'{name}' is not a name for a node", name, rule)
+
+
+def _told(errors: list[ErrorDetails], tree: Located) -> Iterator[Problem]:
+    """The problems; those of a node have its name before them."""
+    by_node: dict[str, list[ErrorDetails]] = {}
+    for error in errors:
+        loc = error["loc"]
+        by_node.setdefault(str(loc[1]) if loc[0] == "nodes" and len(loc) > 1 else "", []).append(error)
+    for node, of_it in by_node.items():
+        for problem in problems_of(of_it, GraphFile, tree, f"{node}: " if node else "", "key"):
+            # A misspelt node name, as in `-o nodes.sst.replicas=2`, makes a node of its own that has no `use`.
+            astray = problem.message == f"{node}: key 'use' is missing"
+            others = [name for name in tree.at(("nodes",)).mapping if name != node]
+            yield replace(problem, suggestion=did_you_mean(node, others)) if astray else problem
+
+
+def _leave_out(data: dict[str, Any], path: Path) -> None:
+    """Take the deepest thing on a path out of the data; a list goes as a whole, or its other items would change places."""
+    holder: Any = data
+    last = path[0]
+    here = holder
+    for step in path:
+        if isinstance(here, dict) and step in here:
+            holder, last = here, step
+            here = here[step]
+        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
+            here = here[step]
+    holder.pop(last, None)
