@@ -22,7 +22,7 @@ from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
 from nodes.stt.base import TranscriptFinal
 
-SPOKEN = "You are a voice assistant. Give a short, helpful answer in one sentence."
+SPOKEN = "You are a helpful assistant. Your replies are spoken: keep them to one short sentence."
 
 
 class ChatConfig(NodeConfig):
