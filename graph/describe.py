@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from graph.errors import NodeError
 from graph.node import Node
 from graph.registry import Registry
 
-_NAMES = {"string": "text", "array": "list", "object": "mapping", "boolean": "true or false"}
+_NAMES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+    type(None): "null",
+    list: "list",
+    Any: "anything",
+}
 
 
 class InputPort(msgspec.Struct, frozen=True):
@@ -87,34 +100,32 @@ def describe(name: str, target: str, cls: type[Node]) -> Description:
 
 
 def _parameters(cls: type[Node]) -> Iterator[Parameter]:
-    schema = cls.Config.model_json_schema()
-    required = schema.get("required", ())
-    for name, said in schema.get("properties", {}).items():
-        kind = _phrase(said, schema.get("$defs", {}))
-        yield Parameter(name, kind, name in required, said.get("default"), said.get("description", ""))
+    for name, field in cls.Config.model_fields.items():
+        required = field.is_required()
+        default = None if required else to_jsonable_python(field.get_default(call_default_factory=True))
+        kind = _phrase(field.annotation) + _limits(field.metadata)
+        yield Parameter(name, kind, required, default, field.description or "")
 
 
-def _phrase(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """A JSON schema in a few words: "integer 1..10", "'fit' or number 8..30"."""
-    if "$ref" in schema:
-        return _phrase(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    if "anyOf" in schema:
-        return " or ".join(_phrase(one, definitions) for one in schema["anyOf"])
-    if "const" in schema or "enum" in schema:
-        return " or ".join(repr(one) for one in schema.get("enum", [schema.get("const")]))
-    kind = str(schema.get("type", "any"))
-    if kind == "array" and "items" in schema:
-        return f"list of {_phrase(schema['items'], definitions)}"
-    name = "path" if schema.get("format") == "path" else _NAMES.get(kind, kind)
-    return name + _limits(schema)
+def _phrase(annotation: Any) -> str:
+    """A type in a few words: "whole number", "'fit' or number 8..30"."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        base, *metadata = arguments
+        return _phrase(base) + _limits([m for one in metadata for m in (one.metadata if isinstance(one, FieldInfo) else [one])])
+    if origin in (Union, UnionType):
+        return " or ".join(map(_phrase, arguments))
+    if origin is Literal:
+        return " or ".join(map(repr, arguments))
+    if origin in (list, tuple, set, frozenset):
+        return f"list of {_phrase(arguments[0])}"
+    return _NAMES.get(origin or annotation, "mapping")
 
 
-def _limits(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if low is not None and high is not None:
-        return f" {low}..{high}"
-    signs = {">=": low, ">": above, "<=": high, "<": below}
-    bounds = [f" {sign} {bound}" for sign, bound in signs.items() if bound is not None]
-    pattern = f" like {schema['pattern']}" if "pattern" in schema else ""
-    return ",".join(bounds) + pattern
+def _limits(metadata: Sequence[Any]) -> str:
+    """The bounds of a number and the pattern of a text, as pydantic keeps them with a type."""
+    said = {name: getattr(one, name) for one in metadata for name in ("ge", "gt", "le", "lt", "pattern") if hasattr(one, name)}
+    if "ge" in said and "le" in said:
+        return f" {said['ge']}..{said['le']}"
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "pattern": "like"}
+    return ",".join(f" {signs[name]} {bound}" for name, bound in said.items() if bound is not None)

@@ -32,7 +32,8 @@ K = TypeVar("K", bound=Kind)
 class NodeConfig(BaseModel):
     """Base of every node's parameters (`with:` in the file): unknown keys are errors, defaults are checked too."""
 
-    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True)
+    # Deferred: whoever only looks at a node class does not pay for a validator of its parameters.
+    model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)
