@@ -84,6 +84,10 @@ class RunDir:
         """Endpoint of the control plane."""
         return f"ipc://{self.path}/control"
 
+    def endpoint(self, template: str) -> str:
+        """An endpoint of the plan, its `{run}` filled in."""
+        return template.replace("{run}", str(self.path))
+
     def lock(self) -> int:
         """Take ownership of the graph; the descriptor holds it until it is closed. Never inherited by nodes.
 
@@ -111,7 +115,7 @@ class RunDir:
         """:raises VoicegraphError: a socket's path would be longer than the system takes."""
         for instance in plan.instances:
             for endpoint in (instance.out, instance.work, instance.credit):
-                path = endpoint.replace("{run}", str(self.path)).removeprefix("ipc://")
+                path = self.endpoint(endpoint).removeprefix("ipc://")
                 if endpoint.startswith("ipc://") and len(path.encode()) > SOCKET_PATH_MAX:
                     raise VoicegraphError(
                         f"socket path {path} is longer than {SOCKET_PATH_MAX} bytes: set XDG_RUNTIME_DIR to a shorter folder"

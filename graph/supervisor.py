@@ -192,9 +192,9 @@ class Supervisor:
             late = next(i for i, s in self.states.items() if s == waiting)
             return self._failed(late, self._late(late), now_s)
         if self.phase == "draining":
-            late = [i for i, s in self.states.items() if s != "drained"]
+            undrained = [i for i, s in self.states.items() if s != "drained"]
             self.exit_code = 1
-            text = f"not drained within {self.plan.drain_within_s:g} s: {', '.join(late)}"
+            text = f"not drained within {self.plan.drain_within_s:g} s: {', '.join(undrained)}"
             return [Tell("warning", text), *self._leave(now_s)]
         self._deadline_s = now_s + LEAVE_WITHIN_S
         self._escalation += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import zmq
@@ -14,6 +13,7 @@ from graph.links.stream import StreamIn, StreamOut
 from graph.message import BodyDecoder
 from graph.node import Node
 from graph.plan import Edge, Instance, Plan
+from graph.rundir import RunDir
 
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
@@ -21,11 +21,11 @@ END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its
 class Wiring:
     """All sockets of an instance. Binding happens here, so a port in use is known before a model is loaded."""
 
-    def __init__(self, plan: Plan, instance: Instance, cls: type[Node], run_dir: Path) -> None:
+    def __init__(self, plan: Plan, instance: Instance, cls: type[Node], run: RunDir) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
         self._plan = plan
         self._me = instance
-        self._run_dir = run_dir
+        self._endpoint = run.endpoint
         into = [e for e in plan.edges if e.consumer == instance.node]
         out = [e for e in plan.edges if e.producer == instance.node]
         consumers = {i.id for e in out if e.link == "stream" for i in self._instances(e.consumer)}
@@ -48,9 +48,6 @@ class Wiring:
 
     def _instances(self, node: str) -> list[Instance]:
         return [i for i in self._plan.instances if i.node == node]
-
-    def _endpoint(self, template: str) -> str:
-        return template.replace("{run}", str(self._run_dir))
 
     def _listen(self, edge: Edge) -> None:
         producers = self._instances(edge.producer)

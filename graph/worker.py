@@ -75,7 +75,7 @@ class _Worker:
     def _live(self) -> None:
         planned = self._plan.node(self._instance.node)
         cls = load_class(planned.target)
-        wiring = Wiring(self._plan, self._instance, cls, self._dir.path)
+        wiring = Wiring(self._plan, self._instance, cls, self._dir)
         node: Node | None = None
         try:
             self._loop = Loop(self._instance.id, wiring, self._control)
@@ -98,7 +98,7 @@ class _Worker:
         """Without a supervisor and stuck in a handler: no process outlives its graph unnoticed."""
         for endpoint in (self._instance.out, self._instance.work, self._instance.credit):
             if endpoint.startswith("ipc://"):
-                Path(endpoint.removeprefix("ipc://").replace("{run}", str(self._dir.path))).unlink(missing_ok=True)
+                Path(self._dir.endpoint(endpoint).removeprefix("ipc://")).unlink(missing_ok=True)
         self._dir.leave(self._instance.id)
         os._exit(1)
 

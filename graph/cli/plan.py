@@ -16,7 +16,7 @@ def plan(
     file: File = DEFAULT_FILE,
     overlay: Overlays = None,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print a Mermaid flowchart.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole plan as JSON, with the sockets' addresses.")] = False,
 ) -> None:
     """Show what a graph file would start: processes and the links between them. Nothing is started.
 
@@ -26,15 +26,27 @@ def plan(
 
     planned = load_plan(file, overlay or ())
     if as_json:
-        import msgspec
-
-        typer.echo(msgspec.json.format(msgspec.json.encode(planned), indent=2).decode())
+        typer.echo(_json(planned))
     elif mermaid:
         from graph.mermaid import flowchart
 
         typer.echo(flowchart(planned))
     else:
         _tables(planned)
+
+
+def _json(plan: Plan) -> str:
+    """The plan, its endpoints as they will be: whoever wants to listen to the graph connects to them."""
+    import msgspec
+
+    from graph.rundir import RunDir
+
+    run = RunDir.of(plan)
+    document = msgspec.to_builtins(plan)
+    for instance in document["instances"]:
+        for name in ("out", "work", "credit"):
+            instance[name] = run.endpoint(instance[name])
+    return msgspec.json.format(msgspec.json.encode({"run_folder": str(run.path), **document}), indent=2).decode()
 
 
 def _tables(plan: Plan) -> None:
