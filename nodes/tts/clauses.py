@@ -1,0 +1,143 @@
+"""Cuts text into clauses while it is being written, so that the first can be spoken before the last is known.
+
+Where a sentence ends is judged by sentencex (docs/decisions/0005-clauses.md); this file decides when to ask it, and where
+to cut sooner. Decisions fall character by character, so they never depend on how the text was cut into tokens.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import sentencex
+
+# Lengths count letters: about 15 of them are a second of English speech.
+SOONEST = 20  # the first clause may end at a comma from here on; each later one must be longer by as much
+LONGEST = 200  # a sentence longer than this is cut in any case
+_WIDE_LETTERS = 3  # a Chinese, Japanese or Korean character takes as long to say as so many letters
+
+_CLOSERS = "\"'”’»)]}」』）》】〉*_`"  # may follow a mark and belong to it
+_WIDE_ENDS, _WIDE_COMMAS = "。！？｡．", "，、；："  # end a sentence or a clause without a space after them
+_CLOSED = f"[{re.escape(_CLOSERS)}]*"
+_ENDS = re.compile(f"[.!?…؟۔।॥{_WIDE_ENDS}]")
+_SOFT = rf"(?:[,;:،؛]{_CLOSED}\s+|[{_WIDE_COMMAS}]{_CLOSED}\s*|\s[-–—]+\s+|—+\s*)"
+_SOFT_END = re.compile(_SOFT + "$")
+_SENTENCE_END = re.compile(rf"(?:{_ENDS.pattern}{_CLOSED}\s*|\n)$")
+_FENCES = ("```", "~~~")
+_WHITESPACE = re.compile(r"\s")
+_LIST_MARK = re.compile(r"\s*\(?\w{1,3}[.)]\s*")  # "2. ", "b) ": belongs to what follows
+_NOT_AN_END = re.compile(r"\b(?:Ms|Mx|approx|vol|tel)\.\s*$")  # abbreviations that sentencex does not know
+
+
+class Clauses:
+    """The clauses of one reply. Put together again, they are the text, to the last space.
+
+    A clause ends with its sentence, with its line, at a comma or dash once it is long enough, or at a word's end where it
+    grows too long. A fenced block of code is one clause.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self._language = language.partition("-")[0]  # ISO 639
+        self._rest = ""
+        self._soonest = SOONEST
+
+    def feed(self, text: str) -> list[str]:
+        """The clauses that are certain now."""
+        clauses = []
+        for char in text:
+            self._rest += char
+            while cut := self._cut(char):
+                clauses.append(self._rest[:cut])
+                self._rest = self._rest[cut:]
+                self._soonest += SOONEST
+        return clauses
+
+    def flush(self) -> list[str]:
+        """The text has ended: what is left of it."""
+        rest, self._rest, self._soonest = self._rest, "", SOONEST
+        return [rest] if rest else []
+
+    def _cut(self, char: str) -> int:
+        """Where the first clause of the rest ends; 0 while that is not certain."""
+        rest = self._rest
+        if not rest.strip():
+            return 0
+        if is_code(rest):
+            return len(rest) if char == "\n" and _is_closed(rest) else 0
+        if char == "\n":
+            return len(rest)
+        if _begins_word(rest):
+            if cut := self._sentence():
+                return cut
+            before = rest[:-1]
+            if _SOFT_END.search(before) and length(before) >= self._soonest and not _is_date(rest):
+                return len(before)
+        return _overlong(rest) if length(rest) > LONGEST else 0
+
+    def _sentence(self) -> int:
+        """Where the first sentence ends, asked when a word begins: what the next word is like decides about a full stop."""
+        if not _ENDS.search(self._rest, 0, len(self._rest) - 1):
+            return 0
+        # sentencex panics on wide white space after a capital (1.0.32)
+        text = _WHITESPACE.sub(" ", self._rest)
+        for found in sentencex.get_sentence_boundaries(self._language, text)[:-1]:
+            end: int = found["end_index"]
+            sentence, following = text[:end], text[end:].lstrip()
+            lower = sentence.rstrip().endswith(".") and following[:1].islower()
+            if not (lower or not sentence.strip() or _LIST_MARK.fullmatch(sentence) or _NOT_AN_END.search(sentence)):
+                return end
+        return 0
+
+
+def length(text: str) -> int:
+    """How long a text is to speak, in letters."""
+    return sum(_WIDE_LETTERS if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def is_code(clause: str) -> bool:
+    """Whether a clause is a fenced block of code, or begins one."""
+    return clause.lstrip().startswith(_FENCES)
+
+
+def ends_sentence(clause: str) -> bool:
+    """Whether a clause ends where a sentence or a line does."""
+    return _SENTENCE_END.search(clause) is not None
+
+
+def ends_softly(clause: str) -> bool:
+    """Whether a clause ends at a comma, colon or dash."""
+    return _SOFT_END.search(clause) is not None
+
+
+def _is_closed(code: str) -> bool:
+    first, *others = code.strip().splitlines()
+    return bool(others) and others[-1].strip() == first[:3]
+
+
+def _begins_word(text: str) -> bool:
+    """Whether the last character is the first of a word: after a space, or after a mark of a script without spaces."""
+    last, before = text[-1], text[:-1]
+    if last.isspace() or not before:
+        return False
+    if before[-1].isspace() or before[-1] == "—":
+        return True
+    mark = before.rstrip(_CLOSERS)[-1:]
+    return mark != "" and mark in _WIDE_ENDS + _WIDE_COMMAS and last not in _CLOSERS + _WIDE_ENDS
+
+
+def _is_date(text: str) -> bool:
+    """Whether a comma stands between digits, as in "May 5, 2020"."""
+    return text[-1].isdigit() and re.search(r"\d,\s+\d$", text) is not None
+
+
+def _overlong(text: str) -> int:
+    """Where to cut a clause that is too long: after its last comma, else its last word, else right here."""
+    third = len(text) // 3
+    if marks := [m.end() for m in re.finditer(_SOFT, text) if third < m.end() < len(text)]:
+        return marks[-1]
+    if spaces := [m.end() for m in re.finditer(r"\s+", text) if third < m.end() < len(text)]:
+        return spaces[-1]
+    end = len(text) - 1
+    while end > third and (unicodedata.category(text[end]).startswith("M") or "\u200d" in text[end - 1 : end + 1]):
+        end -= 1  # an accent, a vowel sign or a joiner stays with its letter
+    return end

@@ -1,0 +1,176 @@
+"""What all voices do alike: gather tokens into clauses, have them spoken, send the frames."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import Field
+
+from graph.message import Message
+from graph.node import NodeConfig, Step
+from nodes import marks
+from nodes.kinds import AudioFrame, Text
+from nodes.llm.base import Token
+from nodes.tts.background import Background
+from nodes.tts.base import Sentence, Spoken, TtsNode
+from nodes.turn.base import Interrupt
+
+if TYPE_CHECKING:
+    from nodes.tts.clauses import Clauses
+    from nodes.tts.pcm import Samples
+
+# The pauses that kokoro-onnx puts after its batches (Kokoro.create, 0.6): engines leave 0 to 0.5 s, whatever the mark.
+SENTENCE_PAUSE_MS = 250
+CLAUSE_PAUSE_MS = 100
+
+
+class SpeechConfig(NodeConfig):
+    """Parameters that all voices have."""
+
+    sample_rate: int = Field(24_000, ge=8_000, le=48_000, description="of the frames that leave, in Hz: the sink's")
+    frame_ms: int = Field(20, ge=5, le=200, description="length of a frame")
+    speed: float = Field(1.0, ge=0.5, le=2.0, description="2 is twice as fast")
+    threads: int = Field(2, ge=1, le=64, description="of the engine")
+
+
+class Voice(Protocol):
+    """An engine with its model loaded."""
+
+    sample_rate: int  # Hz, of what it makes
+    language: str  # of the text, e.g. "en-us"
+
+    def synthesise(self, text: str) -> Iterator[Samples]:
+        """Speak a text; gives samples as soon as there are any. Called in a thread of its own; may raise anything."""
+
+    def abort(self) -> None:
+        """Make a synthesis that is running in its thread raise soon, if the engine can."""
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What a turn's reply has come to."""
+
+    turn: int
+    revision: int
+    clauses: Clauses
+    begun: bool = False
+    start: int = 0  # samples sent
+
+
+class SpeechNode(TtsNode):
+    """Base of the voices: a subclass says how its engine is loaded."""
+
+    config: SpeechConfig
+
+    _voice: Voice
+    _background: Background | None = None
+
+    @abstractmethod
+    def load(self) -> Voice:
+        """Load the engine; libraries are imported here.
+
+        :raises VoicegraphError: a library or model is missing, a parameter does not fit the model.
+        """
+
+    def setup(self) -> None:
+        """Load the engine and let it speak once: the first time is slower than all others."""
+        try:
+            from nodes.tts import clauses, pcm, speakable
+        except ImportError as error:
+            raise self.missing(str(error.name)) from error
+        self._clauses, self._pcm, self._speakable = clauses, pcm, speakable.speakable
+        self._replies: dict[str, _Reply] = {}
+        self._voice = self.load()
+        self._background = Background(self._voice.abort)
+        for _ in self._voice.synthesise("Hello."):
+            pass
+
+    def close(self) -> None:
+        if self._background is not None:
+            self._background.close()
+
+    def on_interrupt(self, message: Message[Interrupt]) -> None:
+        """Drop the text of older turns that was not spoken yet."""
+        reply = self._replies.get(message.session)
+        if reply is not None and reply.turn and (reply.turn, reply.revision) < (message.turn, message.revision):
+            del self._replies[message.session]
+
+    def on_text(self, message: Message[Token | Sentence | Text]) -> Iterator[Step]:
+        """Speak the clauses that this message completes."""
+        body = message.body
+        if isinstance(body, Text):  # stands for itself: no part of the reply that may be under way
+            reply, last = self._new_reply(message), True
+            clauses = [*reply.clauses.feed(body.text), *reply.clauses.flush()]
+        else:
+            known, last = self._reply(message), body.last
+            if known is None:
+                return
+            reply = known
+            clauses = [*reply.clauses.flush(), body.text] if isinstance(body, Sentence) else reply.clauses.feed(body.text)
+            if last:
+                clauses += reply.clauses.flush()
+        finished = False
+        try:
+            for clause in clauses:
+                yield from self._speak(reply, clause)
+            if last:
+                yield self.audio(Spoken(last=True))
+            finished = not last
+        finally:  # complete, or interrupted in the middle: of this reply nothing more is said
+            if not finished and self._replies.get(message.session) is reply:
+                del self._replies[message.session]
+
+    def _new_reply(self, message: Message[Any]) -> _Reply:
+        return _Reply(message.turn, message.revision, self._clauses.Clauses(self._voice.language))
+
+    def _reply(self, message: Message[Any]) -> _Reply | None:
+        """The reply that a message belongs to; None if a newer turn's has begun. A new turn's takes the place of the old."""
+        turn = (message.turn, message.revision)
+        reply = self._replies.get(message.session)
+        if reply is not None and message.turn and turn < (reply.turn, reply.revision):
+            return None
+        if reply is None or turn != (reply.turn, reply.revision):
+            reply = self._replies[message.session] = self._new_reply(message)
+        return reply
+
+    def _speak(self, reply: _Reply, clause: str) -> Iterator[Step]:
+        text = self._speakable(clause)
+        if not text:
+            return
+        if not reply.begun:
+            reply.begun = True
+            self.mark(marks.FIRST_CLAUSE, text=text)
+        before = reply.start
+        try:
+            for pcm in self._frames(text, self._pause_ms(clause)):
+                if pcm is None:
+                    yield None
+                else:
+                    yield self.audio(AudioFrame(self.config.sample_rate, reply.start), pcm)
+                    reply.start += len(pcm) // 2
+        except Exception as error:  # whatever the engine raises: the turn must end all the same
+            self.runtime.warn(f"could not speak '{text}': {type(error).__name__}: {error}")
+        else:
+            if reply.start == before:
+                self.runtime.warn(f"could not speak '{text}': the engine made no sound")
+        yield self.audio(Spoken(text, reply.start - before))
+
+    def _frames(self, text: str, pause_ms: int) -> Iterator[bytes | None]:
+        assert self._background is not None
+        cutter = self._pcm.FrameCutter(self._voice.sample_rate, self.config.sample_rate, self.config.frame_ms)
+        with closing(self._background.run(self._voice.synthesise(text))) as blocks:
+            for block in blocks:
+                if block is None:
+                    yield None
+                else:
+                    yield from cutter.add(block)
+        yield from cutter.end(pause_ms)
+
+    def _pause_ms(self, clause: str) -> int:
+        if self._clauses.ends_sentence(clause):
+            return SENTENCE_PAUSE_MS
+        return CLAUSE_PAUSE_MS if self._clauses.ends_softly(clause) else 0
