@@ -103,14 +103,11 @@ def _text(file: Path, place: Place | None) -> str:
     except UnicodeDecodeError as error:
         raise SpecError([Place(str(file)).problem(f"is not a text in UTF-8 (byte {error.start})")]) from error
     except FileNotFoundError:
-        what, hint = "no such file", _like(file)
+        others = (one.name for one in file.parent.glob("*.y*ml") if place is None or one != Path(place.file))
+        what, hint = "no such file", did_you_mean(file.name, others)
     except IsADirectoryError:
         what, hint = "is a folder, not a graph file", ""
     except OSError as error:
         what, hint = f"cannot be read: {error.strerror}", ""
     message, where = (f"cannot include '{file}': {what}", place) if place else (what, Place(str(file)))
     raise SpecError([where.problem(message, str(file), hint)])
-
-
-def _like(file: Path) -> str:
-    return did_you_mean(file.name, [one.name for one in file.parent.glob("*.y*ml")])

@@ -45,6 +45,11 @@ class Wire:
     place: Place
 
     @property
+    def implied(self) -> bool:
+        """True when a wildcard stands for it."""
+        return self.connection.output.startswith(ALL)
+
+    @property
     def when_full(self) -> WhenFull:
         """What gives way when the link is full."""
         return self.connection.when_full or ("block" if self.connection.link == "queue" else "drop_newest")
@@ -206,17 +211,18 @@ class _Resolver:
 
     def _once(self, wires: list[Wire]) -> Iterator[Wire]:
         """No output twice on one input; what a wildcard repeats is meant once."""
-        named = {(w.producer, w.port) for w in wires if not w.connection.output.startswith(ALL)}
+        named = {(w.producer, w.port) for w in wires if not w.implied}
         seen: set[tuple[str, str]] = set()
         for wire in wires:
             key = (wire.producer, wire.port)
-            wildcard = wire.connection.output.startswith(ALL)
-            if key in seen and not wildcard:
+            if wire.implied and key in named | seen:
+                continue
+            if key in seen:
                 output = ".".join(key)
                 self._problem(wire.place, f"{wire.consumer}: '{output}' is listed twice for input '{wire.input}'", output)
-            elif key not in seen and not (wildcard and key in named):
-                yield wire
+                continue
             seen.add(key)
+            yield wire
 
     # the graph as a whole
 

@@ -75,6 +75,8 @@ class _Composed:
         if isinstance(node, SequenceNode):
             return Located([self.located(item) for item in node.value], place, key)
         plain = isinstance(node, ScalarNode) and node.style is None
+        if key and plain and not node.value:  # nothing is written: YAML places it where the next thing begins
+            place = key
         return Located(_typed(self._yaml, node.value, plain), place, key, node.value, plain)
 
     def _mapping(self, node: MappingNode) -> dict[str, Located]:
@@ -132,7 +134,8 @@ def substitute(located: Located, environment: Mapping[str, str]) -> tuple[Locate
         if whole == "$${":
             return "${"
         if name is None:
-            problems.append(place.problem(f"'{whole}' is not a variable", whole, "write ${NAME} or ${NAME:-default}, or $${"))
+            hint = "write ${NAME} or ${NAME:-default}, or $${ for a plain ${"
+            problems.append(place.problem(f"'{whole}' is not a variable", whole, hint))
             return ""
         # As in a shell, `:-` also stands in for a variable that is set and empty.
         found = environment.get(name)
