@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.capture.base import SAMPLE_RATE_HZ
-from nodes.pcm import Resampler, to_s16
+from nodes.pcm import Resampler, from_payload, to_float, to_s16
 
 
 class Framer:
@@ -22,6 +22,10 @@ class Framer:
     def push(self, samples: NDArray[np.float32]) -> Iterator[bytes]:
         """Mono sound, -1 to 1, shape [n]; yields the frames that are now whole."""
         yield from self._cut(self._resampler.push(samples))
+
+    def push_s16(self, payload: bytes) -> Iterator[bytes]:
+        """The same for s16 samples."""
+        return self.push(to_float(from_payload(payload)))
 
     def flush(self) -> Iterator[bytes]:
         """No more sound: yields what is left, the last frame filled up with zeros."""

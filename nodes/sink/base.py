@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from graph.message import Kind
-from graph.node import Input, Node, Output
+from graph.node import Input, Node, Outgoing, Output
 from nodes.kinds import AudioFrame
+from nodes.marks import PLAYED
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt
 
@@ -28,3 +29,9 @@ class SinkNode(Node):
     audio = Input(AudioFrame, Spoken)
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Output(Played)
+
+    def tell(self, played: Played, at_ns: int, session: str, turn: int, revision: int) -> Outgoing:
+        """The message that a reply was heard, and its mark; `at_ns`: when its last sample was."""
+        text, samples = played.text, played.samples
+        self.mark(PLAYED, at_ns=at_ns, session=session, turn=turn, revision=revision, text=text, samples=samples)
+        return self.played(played, session=session, turn=turn, revision=revision)

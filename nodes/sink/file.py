@@ -14,7 +14,7 @@ from pydantic import Field
 from graph.message import DEFAULT_SESSION, Message
 from graph.node import Input, NodeConfig, Runtime, Step
 from nodes.kinds import AudioFrame
-from nodes.marks import FIRST_AUDIO, PLAYED
+from nodes.marks import FIRST_AUDIO
 from nodes.sink.base import SinkNode
 from nodes.sink.reply import Reply
 from nodes.sink.writing import writing
@@ -143,16 +143,13 @@ class FileSink(SinkNode):
         now_ns, rate = self.runtime.now_ns(), self.config.sample_rate
         for placed in heard:
             reply = placed.reply
-            session, turn, revision = reply.session, reply.turn, reply.revision
             played = reply.played(round(placed.samples * reply.sample_rate / rate) if placed.interrupted else None)
             at_ns = timeline.heard_ns(placed.end, now_ns) if placed.spans else now_ns
-            text, samples = played.text, played.samples
-            self.mark(PLAYED, at_ns=at_ns, session=session, turn=turn, revision=revision, text=text, samples=samples)
-            yield self.played(played, session=session, turn=turn, revision=revision)
+            yield self.tell(played, at_ns, reply.session, reply.turn, reply.revision)
             if placed.spans:
-                user = self._said.pop((session, turn), None)
+                user = self._said.pop((reply.session, reply.turn), None)
                 span = round(placed.spans[0][0] / rate, 3), round(placed.end / rate, 3)
-                self._write(TurnLine(session, turn, user, played.text, *span, placed.interrupted))
+                self._write(TurnLine(reply.session, reply.turn, user, played.text, *span, placed.interrupted))
         if timeline.recording.full and timeline not in self._full:
             self._full.append(timeline)
             self.runtime.warn(f"'{timeline.recording.path}' is full: a WAV file holds 4 GiB; what follows is not recorded")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from nodes.sink.base import Played
 from nodes.tts.base import Spoken
 
-AUDIBLE_S16 = 300  # a sample louder than this is heard (about -41 dBFS); below lies the lead-in of speech synthesis
 FIRST_WITHOUT_SPACES = "\u0e00"  # Thai; above it lie the scripts that put no spaces between words
 
 
@@ -22,6 +21,10 @@ class Reply:
     samples: int = 0  # in the frames so far
     complete: bool = False  # nothing more belongs to it
     _pieces: list[Spoken] = field(default_factory=list)
+
+    def older_than(self, turn: int, revision: int) -> bool:
+        """Turn 0 belongs to no turn and is never old."""
+        return self.turn > 0 and (self.turn, self.revision) < (turn, revision)
 
     def say(self, piece: Spoken) -> None:
         """The frames since the last piece say this."""

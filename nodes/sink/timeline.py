@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.pcm import Resampler, from_payload, to_float, to_s16
-from nodes.sink.reply import AUDIBLE_S16, Reply
+from nodes.pcm import from_payload
+from nodes.sink.reply import Reply
+from nodes.sink.reply_audio import ReplyAudio
 from nodes.sink.stereo import Channel, StereoFile
 from nodes.sink.user_track import UserTrack
 
@@ -26,9 +27,8 @@ class Placed:
     """A reply and where it lies in the recording."""
 
     reply: Reply
-    resampler: Resampler
+    audio: ReplyAudio
     spans: list[tuple[int, int]] = field(default_factory=list)  # position and length of each stretch without a gap
-    audible: bool = False  # a loud sample came
     interrupted: bool = False
 
     @property
@@ -118,39 +118,37 @@ class Timeline:
         """A frame of a reply. Returns when the reply's first audible sample is heard, if that is in this frame."""
         if self._zero_ns is None:
             self._zero_ns = now_ns
-        samples = from_payload(payload)
-        reply.samples += len(samples)
         placed = self._placed(reply)
-        return self._put(placed, placed.resampler.push(to_float(samples)), now_ns)
+        silent_so_far = placed.audio.audible_from is None
+        samples = placed.audio.push(payload)
+        reply.samples += len(payload) // 2
+        position = self._put(placed, samples, now_ns)
+        if not silent_so_far or placed.audio.audible_from is None:
+            return None
+        return self.heard_ns(position + placed.audio.audible_from - (placed.audio.samples - len(samples)), now_ns)
 
     def complete(self, reply: Reply, now_ns: int) -> None:
         """Nothing more belongs to this reply."""
         placed = self._placed(reply)
-        self._put(placed, placed.resampler.push(np.zeros(0, np.float32), last=True), now_ns)
+        self._put(placed, placed.audio.finish(), now_ns)
 
     def _placed(self, reply: Reply) -> Placed:
         for placed in self._open:
             if placed.reply is reply:
                 return placed
         rate = self.recording.sample_rate
-        self._open.append(Placed(reply, Resampler(reply.sample_rate or rate, rate)))
+        self._open.append(Placed(reply, ReplyAudio(reply.sample_rate or rate, rate)))
         return self._open[-1]
 
-    def _put(self, placed: Placed, sound: NDArray[np.float32], now_ns: int) -> int | None:
-        if not len(sound):
-            return None
-        samples = to_s16(sound)
+    def _put(self, placed: Placed, samples: NDArray[np.int16], now_ns: int) -> int:
         # Within a reply media time does not tear it apart: only the wall clock can leave a gap.
         clock = self._position(now_ns) if placed.spans else self._clock(now_ns)
         position = max(clock, self._assistant_end, self.recording.settled)
-        self.recording.put(Channel.ASSISTANT, position, samples)
-        placed.add(position, len(samples))
-        self._assistant_end = position + len(samples)
-        loud = np.flatnonzero(np.abs(samples.astype(np.int32)) > AUDIBLE_S16)
-        if placed.audible or not len(loud):
-            return None
-        placed.audible = True
-        return self.heard_ns(position + int(loud[0]), now_ns)
+        if len(samples):
+            self.recording.put(Channel.ASSISTANT, position, samples)
+            placed.add(position, len(samples))
+            self._assistant_end = position + len(samples)
+        return position
 
     # ---------------------------------------------------------------- what was heard
 
@@ -163,8 +161,8 @@ class Timeline:
         return done
 
     def interrupt(self, turn: int, revision: int, now_ns: int) -> list[Placed]:
-        """Cut off the replies that are older than this turn and revision (turn 0 belongs to no turn and is never old)."""
-        stale = [p for p in self._open if p.reply.turn and (p.reply.turn, p.reply.revision) < (turn, revision)]
+        """Cut off the replies that are older than this turn and revision."""
+        stale = [placed for placed in self._open if placed.reply.older_than(turn, revision)]
         clock = self._clock(now_ns)
         for placed in stale:
             for position, length in placed.spans:

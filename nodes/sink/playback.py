@@ -1,0 +1,95 @@
+"""Between the node that is given replies and the sound card's thread, which must never wait."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from typing import Protocol
+
+from nodes.sound_device import sound_ns
+
+BYTES_PER_SAMPLE = 2
+
+
+class StreamTimes(Protocol):
+    """PortAudio's times of a block, in seconds of its own clock."""
+
+    currentTime: float
+    outputBufferDacTime: float  # when the block's first sample is heard
+
+
+class StreamStatus(Protocol):
+    """What PortAudio found wrong before a block."""
+
+    output_underflow: bool
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """A reply on its way to the sound card. Samples are of the card's rate."""
+
+    queued: int = 0
+    handed: int = 0  # that the card has been given
+    audible_from: int | None = None  # index of its first audible sample
+    audible_ns: int | None = None  # when that one is heard
+    end_ns: int = 0  # when the last sample handed out is heard
+
+    def played(self, at_ns: int) -> bool:
+        """All that was queued has been heard by then."""
+        return self.handed == self.queued and self.end_ns <= at_ns
+
+    def heard(self, at_ns: int, sample_rate: int) -> int:
+        """How many samples were heard by then."""
+        ahead = max(0, self.end_ns - at_ns) * sample_rate / 1e9
+        return max(0, self.handed - round(ahead))
+
+
+class PlaybackQueue:
+    """Samples s16 mono, first in, first out."""
+
+    def __init__(self, sample_rate: int) -> None:
+        self.underflows = 0  # how often the card ran dry though it was fed in time
+        self.sample_rate = sample_rate  # Hz
+        self._lock = Lock()
+        self._chunks: deque[tuple[Track, memoryview]] = deque()
+
+    def add(self, track: Track, payload: bytes) -> None:
+        """Samples to be heard after all that was added before."""
+        with self._lock:
+            self._chunks.append((track, memoryview(payload)))
+            track.queued += len(payload) // BYTES_PER_SAMPLE
+
+    def drop(self, track: Track) -> None:
+        """What the card has not taken yet of this reply is not heard any more."""
+        with self._lock:
+            self._chunks = deque(chunk for chunk in self._chunks if chunk[0] is not track)
+            track.queued = track.handed
+
+    def callback(self, out: memoryview, samples: int, times: StreamTimes, status: StreamStatus) -> None:
+        """Called by PortAudio, on its own thread, to fill a block."""
+        self.underflows += status.output_underflow
+        self.pull(out, sound_ns(times.currentTime, times.outputBufferDacTime))
+
+    def pull(self, out: memoryview, heard_ns: int) -> None:
+        """Fill a block whose first sample is heard at `heard_ns`; where there is nothing to say, with silence."""
+        filled = 0
+        with self._lock:
+            while self._chunks and filled < len(out):
+                track, chunk = self._chunks.popleft()
+                part, rest = chunk[: len(out) - filled], chunk[len(out) - filled :]
+                out[filled : filled + len(part)] = part
+                self._handed(track, len(part) // BYTES_PER_SAMPLE, heard_ns + self._ns(filled // BYTES_PER_SAMPLE))
+                filled += len(part)
+                if rest:
+                    self._chunks.appendleft((track, rest))
+        out[filled:] = bytes(len(out) - filled)
+
+    def _handed(self, track: Track, samples: int, heard_ns: int) -> None:
+        if track.audible_ns is None and track.audible_from is not None and track.audible_from < track.handed + samples:
+            track.audible_ns = heard_ns + self._ns(max(0, track.audible_from - track.handed))
+        track.handed += samples
+        track.end_ns = heard_ns + self._ns(samples)
+
+    def _ns(self, samples: int) -> int:
+        return round(samples * 1e9 / self.sample_rate)
