@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from typing import Any
 
@@ -126,19 +127,21 @@ def test_an_interruption_ends_the_reply_at_once_and_the_next_turn_answers(chat: 
     reply.close()
     assert len(chat.harness.sent) == sent
     assert chat.marks(REPLY) == []
-    assert "four" in chat.ask("How many legs has a dog?")
+    assert chat.ask("How many legs has a dog?")
+    assert chat.mark(REPLY)["finish_reason"] == "stop"
     assert chat.shown()[:2] == ["Tell me a very long story about a dragon.", heard + "…"]
 
 
 def test_an_interruption_during_the_prompt_ends_its_evaluation(chat: Chat, loaded: Harness[ChatNode]) -> None:
-    long_question = " ".join(f"My friend number {n} likes dogs." for n in range(14)) + " How many friends have I?"
+    long_question = " ".join(f"My friend number {n} likes dogs." for n in range(40)) + " How many friends have I?"
     handler = loaded.node.on_text(Message(Text(text=long_question), session=chat.session, turn=1))
     assert next(handler) is None
     handler.close()
-    loaded.sent.clear()
-    assert chat.ask(long_question)  # the same turn again: what had been evaluated of it is found in the cache
-    prompt = chat.mark(FIRST_TOKEN)
-    assert prompt["cached_tokens"] < prompt["prompt_tokens"] - 2 * loaded.node.config.batch_size
+    with closing(loaded.node._complete([{"role": "user", "content": long_question}])) as updates:
+        prompt = next(update for update in updates if update.prompt_tokens)
+    assert prompt.cached_tokens < prompt.prompt_tokens / 2  # what was evaluated of it before
+    assert chat.ask("Hello.")  # turn 1 again, as a revision comes
+    assert chat.shown() == ["Hello."]
 
 
 def test_what_was_said_before_is_known(chat: Chat) -> None:
@@ -168,8 +171,8 @@ def test_sessions_that_alternate_do_not_mix(chat: Chat, loaded: Harness[ChatNode
 def test_a_chat_that_outgrows_the_context_forgets_its_oldest_turns(engine: type[ChatNode]) -> None:
     with Harness(engine, threads=1, context_size=256, max_tokens=8, batch_size=64) as harness:
         chat = Chat(harness)
-        for n in (1, 2, 3):
-            assert chat.ask(f"Friend number {n} " + "likes dogs and cats and birds, " * 11 + "what does he like?")
+        for n in (1, 2):
+            assert chat.ask(f"Friend number {n} " + "likes dogs and cats and birds, " * 16 + "what does he like?")
             assert chat.mark(FIRST_TOKEN)["prompt_tokens"] + 8 <= 256
         assert harness.warnings == []
         before = chat.shown()
@@ -177,7 +180,7 @@ def test_a_chat_that_outgrows_the_context_forgets_its_oldest_turns(engine: type[
 
         assert [one.body for one in chat.tokens("dogs " * 400)] == [Token(last=True)]
         assert len(harness.warnings) == 1
-        assert harness.warnings[0].startswith("no reply in turn 4 of session 'default': ")
+        assert harness.warnings[0].startswith("no reply in turn 3 of session 'default': ")
         assert "256" in harness.warnings[0]
         assert chat.mark(REPLY)["finish_reason"] == "error"
 
