@@ -193,6 +193,9 @@ class Node:
         stamp = self.runtime.now_ns() if at_ns is None else at_ns
         self.runtime.mark(Mark(name=name, at_ns=stamp, zero=zero, fields=fields), session, turn, revision)
 
-    def missing(self, module: str) -> MissingExtra:
-        """The error to raise when an import in `setup` fails: `except ImportError as e: raise self.missing("av") from e`."""
-        return MissingExtra(type(self).__name__, self.extra, module)
+    def missing(self, module: str, extra: str = "") -> MissingExtra:
+        """The error to raise when an import in `setup` fails: `except ImportError as e: raise self.missing("av") from e`.
+
+        `extra` where one engine of the node needs another extra than the node's own.
+        """
+        return MissingExtra(type(self).__name__, extra or self.extra, module)
