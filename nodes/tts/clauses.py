@@ -23,9 +23,10 @@ _ENDS = re.compile(f"[.!?…؟۔।॥{_WIDE_ENDS}]")
 _SOFT = rf"(?:[,;:،؛]{_CLOSED}\s+|[{_WIDE_COMMAS}]{_CLOSED}\s*|\s[-–—]+\s+|—+\s*)"
 _SOFT_END = re.compile(_SOFT + "$")
 _SENTENCE_END = re.compile(rf"(?:{_ENDS.pattern}{_CLOSED}\s*|\n)$")
+_MARKS = re.compile(r"[*_`~]+\s+")
 _FENCES = ("```", "~~~")
 _WHITESPACE = re.compile(r"\s")
-_LIST_MARK = re.compile(r"\s*\(?\w{1,3}[.)]\s*")  # "2. ", "b) ": belongs to what follows
+_LIST_MARK = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z])[.)]\s*")  # "2. ", "b) ": belongs to what follows
 _NOT_AN_END = re.compile(r"\b(?:Ms|Mx|approx|vol|tel)\.\s*$")  # abbreviations that sentencex does not know
 
 
@@ -65,7 +66,7 @@ class Clauses:
         if is_code(rest):
             return len(rest) if char == "\n" and _is_closed(rest) else 0
         if char == "\n":
-            return len(rest)
+            return self._sentence() or len(rest)
         if _begins_word(rest):
             if cut := self._sentence():
                 return cut
@@ -82,6 +83,8 @@ class Clauses:
         text = _WHITESPACE.sub(" ", self._rest)
         for found in sentencex.get_sentence_boundaries(self._language, text)[:-1]:
             end: int = found["end_index"]
+            if marks := _MARKS.match(text, end):  # "**so.** Then": sentencex leaves the stars to the next sentence
+                end = marks.end()
             sentence, following = text[:end], text[end:].lstrip()
             lower = sentence.rstrip().endswith(".") and following[:1].islower()
             if not (lower or not sentence.strip() or _LIST_MARK.fullmatch(sentence) or _NOT_AN_END.search(sentence)):
