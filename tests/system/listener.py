@@ -14,6 +14,7 @@ import zmq
 SILENCE_MS = 15_000
 
 listener = zmq.Context().socket(zmq.SUB)
+listener.reconnect_ivl = 10  # ms; the graph may not have started yet
 listener.subscribe("vad.speech/")
 listener.connect(sys.argv[1])
 print("listening", flush=True)
