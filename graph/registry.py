@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from graph.errors import NodeError
 from graph.node import Node
+from graph.validation import did_you_mean
 
 ENTRY_POINTS = "voicegraph.nodes"
 
 
 class UnknownNode(NodeError):
-    """No package registers a node of this name."""
+    """No package registers a node of this name; `suggestion` says what may have been meant."""
+
+    exit_code = 2
+
+    def __init__(self, use: str, known: Iterable[str]) -> None:
+        self.message = f"unknown node '{use}'"
+        self.suggestion = did_you_mean(use, known) or "`graph nodes` lists what there is"
+        super().__init__(f"{self.message} ({self.suggestion})")
 
 
 class Registry:
@@ -37,7 +45,7 @@ class Registry:
         if ":" in use:
             return use
         if use not in self.targets:
-            raise UnknownNode(f"unknown node '{use}'")
+            raise UnknownNode(use, self.targets)
         return self.targets[use]
 
     def load(self, use: str) -> type[Node]:

@@ -101,8 +101,7 @@ class _Resolver:
         try:
             self._classes[name] = self._registry.load(node.use)
         except UnknownNode as error:
-            hint = did_you_mean(node.use, self._registry.targets) or "`graph nodes` lists what there is"
-            self._problem(place, f"{name}: {error}", node.use, hint)
+            self._problem(place, f"{name}: {error.message}", node.use, error.suggestion)
         except NodeError as error:
             self._problem(place, f"{name}: {error}", node.use)
 

@@ -14,6 +14,7 @@ from graph.spec import GraphFile
 
 # What stands in quotes because of a variable in it is a text to an editor, whatever it becomes.
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}
+_NOTHING = {"type": "null"}
 
 
 class _WithVariables(GenerateJsonSchema):
@@ -47,6 +48,8 @@ def file_schema(classes: Mapping[str, type[Node]]) -> dict[str, Any]:
     root = schemas.pop("GraphFile")
     node = schemas["NodeSpec"]
     node.pop("required")  # a file that includes another says only what it changes
+    node["type"] = ["object", "null"]  # and leaves empty what it takes away
+    node["properties"]["in"]["additionalProperties"]["anyOf"].append(_NOTHING)
     node["properties"]["use"]["anyOf"] = [{"enum": list(classes)}, {"pattern": ":"}, {"pattern": r"\$\{"}]
     node["allOf"] = [_when(name, cls, refs[cls.Config, "validation"]) for name, cls in classes.items()]
     for cls in classes.values():  # required parameters may come from the file that this one is laid over
@@ -56,7 +59,7 @@ def file_schema(classes: Mapping[str, type[Node]]) -> dict[str, Any]:
 
 def _when(name: str, cls: type[Node], parameters: JsonSchemaValue) -> dict[str, Any]:
     """For a node that uses this class: these parameters and these inputs."""
-    inputs = {"additionalProperties": False, "properties": {port.name: _port(port.doc) for port in cls.inputs().values()}}
+    inputs = {"additionalProperties": _NOTHING, "properties": {port.name: _port(port.doc) for port in cls.inputs().values()}}
     use = {"properties": {"use": {"const": name}}, "required": ["use"]}
     return {"if": use, "then": {"properties": {"with": parameters, "in": inputs}}}
 

@@ -51,7 +51,7 @@ def _loopback(host: Any) -> Any:
 class _Keys(BaseModel):
     """A mapping of the file: keys that it does not name are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Connection(_Keys):
@@ -123,7 +123,9 @@ class GraphFile(_Keys):
     nodes: dict[str, NodeSpec] = Field(
         {}, description="the nodes by name", json_schema_extra={"propertyNames": {"pattern": NODE_NAME}}
     )
-    transport: Transport = Field(Ipc(kind="ipc"), description="what the links between nodes are made of")
+    transport: Transport = Field(
+        default_factory=lambda: Ipc(kind="ipc"), description="what the links between nodes are made of"
+    )
     start_within: Duration = Field(120.0, description="a node that is not ready after this time ends the graph")
     drain_within: Duration = Field(10.0, description="how long Ctrl-C waits for what is in flight")
     orphan_after: Duration = Field(30.0, description="nodes whose `graph run` was killed stop after this time")

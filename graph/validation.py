@@ -98,7 +98,7 @@ def _value_problem(errors: list[ErrorDetails], path: Path, value: Located, prefi
 def _must_be(error: ErrorDetails) -> str:
     context = {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in error.get("ctx", {}).items()}
     if "expected_tags" in context:
-        context["expected_tags"] = context["expected_tags"].replace(", ", " or ")
+        context["expected_tags"] = str(context["expected_tags"]).replace(", ", " or ")
     return _MUST_BE.get(error["type"], "").format(msg=error["msg"], **context)
 
 

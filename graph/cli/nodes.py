@@ -20,20 +20,14 @@ def nodes(
     Exit codes: 0; 1 the node cannot be imported; 2 there is no such node.
     """
     from graph.describe import describe, describe_all
-    from graph.registry import Registry, UnknownNode
+    from graph.registry import Registry
 
     registry = Registry.installed()
     if name is None:
         found = list(describe_all(registry))
         typer.echo(_json(found) if as_json else "\n".join(_list(found)))
         return
-    try:
-        described = describe(name, registry.target(name), registry.load(name))
-    except UnknownNode as error:
-        from graph.validation import did_you_mean
-
-        hint = did_you_mean(name, registry.targets) or "`graph nodes` lists what there is"
-        raise typer.BadParameter(f"{error} ({hint})", param_hint="NAME") from error
+    described = describe(name, registry.target(name), registry.load(name))
     typer.echo(_json(described) if as_json else "\n".join(_full(described)))
 
 
@@ -44,23 +38,24 @@ def _json(described: Description | list[Description]) -> str:
 
 
 def _list(found: list[Description]) -> Iterator[str]:
+    from graph.node import TELEMETRY
+
     family = ""
     for node in found:
         if node.family != family:
             yield from ([""] if family else [])
             family = node.family
             yield typer.style(family, bold=True)
-        yield f"  {node.name:<22} {node.broken or node.summary}"
         if node.broken:
+            yield f"  {node.name}  broken: {node.broken}"
             continue
+        yield f"  {node.name}  {node.summary}"
         for port in node.inputs:
-            yield f"{'':25}in    {port.name}: {_kinds(port)}{'' if port.required else ' (optional)'}"
-        for out in _own(node):
-            yield f"{'':25}out   {out.name}: {_kinds(out)}"
+            yield f"      in    {port.name}: {_kinds(port)}{'' if port.required else ' (optional)'}"
+        yield from (f"      out   {out.name}: {_kinds(out)}" for out in node.outputs if out.name != TELEMETRY)
         if node.parameters:
-            yield f"{'':25}with  {', '.join(p.name + ('*' if p.required else '') for p in node.parameters)}"
-    yield ""
-    yield "* must be given. `graph nodes NAME` shows a node in full; every node also has the output `telemetry`."
+            yield f"      with  {', '.join(p.name + ('*' if p.required else '') for p in node.parameters)}"
+    yield "\n* must be given. Every node also has the output `telemetry`. `graph nodes NAME` shows one in full."
 
 
 def _full(node: Description) -> Iterator[str]:
@@ -95,9 +90,3 @@ def _indented(text: str) -> Iterator[str]:
 
 def _kinds(port: InputPort | OutputPort) -> str:
     return ", ".join(port.kinds)
-
-
-def _own(node: Description) -> Iterator[OutputPort]:
-    from graph.node import TELEMETRY
-
-    return (out for out in node.outputs if out.name != TELEMETRY)

@@ -15,4 +15,4 @@ def validate(file: File = DEFAULT_FILE, overlay: Overlays = None) -> None:
     from graph.load import load_plan
 
     plan = load_plan(file, overlay or ())
-    typer.echo(f"{file}: {len(plan.nodes)} nodes, {len(plan.instances)} processes, {len(plan.edges)} links: right")
+    typer.echo(f"{file}: right ({len(plan.nodes)} nodes, {len(plan.instances)} processes, {len(plan.edges)} links)")

@@ -20,8 +20,8 @@ def test_a_name_and_an_import_path_lead_to_the_class() -> None:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(UnknownNode, match=r"^unknown node 'a\.b'$"):
-        Registry({}).load("a.b")
+    with pytest.raises(UnknownNode, match=r"^unknown node 'a\.b' \(did you mean 'a\.c'\?\)$"):
+        Registry({"a.c": "a:C"}).load("a.b")
 
 
 def test_the_nodes_of_this_package_are_registered() -> None:
