@@ -8,6 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+
+class EngineFailed(Exception):
+    """What the engine raised, as its text says."""
+
+
 LOOK_S = 0.01  # how often the handler looks up while the engine works
 
 
@@ -22,7 +27,7 @@ class Background:
     def run(self, blocks: Iterator[T]) -> Generator[T | None, None, None]:
         """What `blocks` gives, and None now and then while waiting for it. Closing it aborts the call in hand.
 
-        Raises what `blocks` raises.
+        :raises EngineFailed: `blocks` raised something.
         """
         while True:
             call = self._thread.submit(next, blocks, None)
@@ -34,7 +39,10 @@ class Background:
                 if not (call.done() or call.cancel()):
                     self._abort()
                     wait([call])
-            block = call.result()
+            try:
+                block = call.result()
+            except Exception as error:  # engines raise what they like
+                raise EngineFailed(f"{type(error).__name__}: {error}") from error
             if block is None:
                 return
             yield block

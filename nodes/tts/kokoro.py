@@ -51,6 +51,7 @@ class Kokoro(SpeechNode):
 
     Config: ClassVar[type[NodeConfig]] = KokoroConfig
     config: KokoroConfig
+    voice: KokoroVoice
 
     @classmethod
     def models(cls, config: KokoroConfig) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from kokoro_onnx.chunker import split_phonemes
 from kokoro_onnx.config import SAMPLE_RATE
 from kokoro_onnx.tokenizer import Tokenizer
+from phonemizer.backend import EspeakBackend
 
 from graph.errors import NodeError
 from graph.validation import did_you_mean
@@ -32,6 +33,21 @@ class Engine(Protocol):
         """Make a running `infer`, and those that follow, raise until `begin`, if the engine can."""
 
 
+class Phonemes:
+    """What espeak-ng makes of a text, in the phonemes that Kokoro knows."""
+
+    def __init__(self, language: str) -> None:
+        """:raises NodeError: espeak-ng does not know the language."""
+        self._language = language
+        self._tokenizer = Tokenizer()
+        if not EspeakBackend.is_supported_language(language):
+            raise NodeError(f"espeak-ng does not know language '{language}' (en-us, en-gb, fr-fr …)")
+
+    def __call__(self, text: str) -> str:
+        phonemes: str = self._tokenizer.phonemize(text, self._language)
+        return " ".join(phonemes.split())
+
+
 class KokoroVoice:
     """A `nodes.tts.speech.Voice`."""
 
@@ -41,19 +57,18 @@ class KokoroVoice:
         """:raises NodeError: espeak-ng does not know the language."""
         self.language = language
         self._engine = engine
+        self._phonemes = Phonemes(language)
         self._speed = speed
-        self._tokenizer = Tokenizer()
-        try:
-            self._tokenizer.phonemize("a", language)
-        except RuntimeError as error:  # phonemizer's, for a language that it does not know
-            raise NodeError(f"language '{language}' cannot be spoken: {error}") from error
 
     def synthesise(self, text: str) -> Iterator[Samples]:
-        """The samples of each batch of phonemes; all but very long texts are one batch."""
         self._engine.begin()
-        phonemes = " ".join(self._tokenizer.phonemize(text, self.language).split())
-        for batch in split_phonemes(phonemes, self._engine.max_phonemes):
+        for batch in self.batches(text):
             yield self._engine.infer(batch, self._speed)
+
+    def batches(self, text: str) -> list[str]:
+        """The phonemes of a text, cut where it hurts least into as many as the engine takes; mostly one piece."""
+        batches: list[str] = split_phonemes(self._phonemes(text), self._engine.max_phonemes)
+        return batches
 
     def abort(self) -> None:
         self._engine.abort()

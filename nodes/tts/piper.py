@@ -15,6 +15,7 @@ from pydantic import Field
 from graph.errors import NodeError
 from graph.models import locate
 from graph.node import NodeConfig
+from graph.validation import did_you_mean
 from nodes.tts.speech import SpeechConfig, SpeechNode
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ class Piper(SpeechNode):
             voice_config = piper.PiperConfig.from_dict(json.loads(described.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError) as error:
             raise NodeError(f"{described} does not describe a Piper voice: {type(error).__name__}: {error}") from error
-        session = AbortableSession(file, config.threads)
         how = piper.SynthesisConfig(
             speaker_id=_speaker(config.speaker, voice_config, config.model),
             length_scale=voice_config.length_scale / config.speed,
         )
+        session = AbortableSession(file, config.threads)
         return _Voice(piper.PiperVoice(session=session, config=voice_config), session, how)
 
 
@@ -101,4 +102,5 @@ def _speaker(speaker: str | int | None, voice: Any, model: str) -> int | None:
     if isinstance(speaker, str) and speaker in names:
         return names[speaker]
     known = f"{voice.num_speakers}: {', '.join(names)}" if names else f"{voice.num_speakers}, without names"
-    raise NodeError(f"voice '{model}' has no speaker {speaker!r}, it has {known}")
+    hint = did_you_mean(str(speaker), names)
+    raise NodeError(f"voice '{model}' has no speaker {speaker!r}{f' ({hint})' if hint else ''}, it has {known}")

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from graph.node import NodeConfig, Step
 from nodes import marks
 from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
-from nodes.tts.background import Background
+from nodes.tts.background import Background, EngineFailed
 from nodes.tts.base import Sentence, Spoken, TtsNode
 from nodes.turn.base import Interrupt
 
@@ -64,9 +64,10 @@ class _Reply:
 class SpeechNode(TtsNode):
     """Base of the voices: a subclass says how its engine is loaded."""
 
+    Config: ClassVar[type[NodeConfig]] = SpeechConfig
     config: SpeechConfig
 
-    _voice: Voice
+    voice: Voice
     _background: Background | None = None
 
     @abstractmethod
@@ -84,9 +85,9 @@ class SpeechNode(TtsNode):
             raise self.missing(str(error.name)) from error
         self._clauses, self._pcm, self._speakable = clauses, pcm, speakable.speakable
         self._replies: dict[str, _Reply] = {}
-        self._voice = self.load()
-        self._background = Background(self._voice.abort)
-        for _ in self._voice.synthesise("Hello."):
+        self.voice = self.load()
+        self._background = Background(self.voice.abort)
+        for _ in self.voice.synthesise("Hello."):
             pass
 
     def close(self) -> None:
@@ -125,7 +126,7 @@ class SpeechNode(TtsNode):
                 del self._replies[message.session]
 
     def _new_reply(self, message: Message[Any]) -> _Reply:
-        return _Reply(message.turn, message.revision, self._clauses.Clauses(self._voice.language))
+        return _Reply(message.turn, message.revision, self._clauses.Clauses(self.voice.language))
 
     def _reply(self, message: Message[Any]) -> _Reply | None:
         """The reply that a message belongs to; None if a newer turn's has begun. A new turn's takes the place of the old."""
@@ -152,8 +153,8 @@ class SpeechNode(TtsNode):
                 else:
                     yield self.audio(AudioFrame(self.config.sample_rate, reply.start), pcm)
                     reply.start += len(pcm) // 2
-        except Exception as error:  # whatever the engine raises: the turn must end all the same
-            self.runtime.warn(f"could not speak '{text}': {type(error).__name__}: {error}")
+        except EngineFailed as error:  # the turn must end all the same
+            self.runtime.warn(f"could not speak '{text}': {error}")
         else:
             if reply.start == before:
                 self.runtime.warn(f"could not speak '{text}': the engine made no sound")
@@ -161,8 +162,8 @@ class SpeechNode(TtsNode):
 
     def _frames(self, text: str, pause_ms: int) -> Iterator[bytes | None]:
         assert self._background is not None
-        cutter = self._pcm.FrameCutter(self._voice.sample_rate, self.config.sample_rate, self.config.frame_ms)
-        with closing(self._background.run(self._voice.synthesise(text))) as blocks:
+        cutter = self._pcm.FrameCutter(self.voice.sample_rate, self.config.sample_rate, self.config.frame_ms)
+        with closing(self._background.run(self.voice.synthesise(text))) as blocks:
             for block in blocks:
                 if block is None:
                     yield None

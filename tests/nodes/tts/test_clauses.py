@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,10 @@ def test_sentences(sentences: list[str]) -> None:
         ("1. Take eggs.\n2. Add milk.\n10) Stir.", ["1. Take eggs.", "2. Add milk.", "10) Stir."]),
         ("Buy:\n- milk\n- bread\n\nThat is all", ["Buy:", "- milk", "- bread", "That is all"]),
         ("# Title\nText", ["# Title", "Text"]),
-        ("Run:\n```python\na = 'b. C'\n\nd, e = 1, 2\n```\nDone.", ["Run:", "```python\na = 'b. C'\n\nd, e = 1, 2\n```", "Done."]),
+        (
+            "Run:\n```python\na = 'b. C'\n\nd, e = 1, 2\n```\nDone.",
+            ["Run:", "```python\na = 'b. C'\n\nd, e = 1, 2\n```", "Done."],
+        ),
         ("Run:\n~~~\nnever closed. At all", ["Run:", "~~~\nnever closed. At all"]),
         ("", []),
         ("\n \n", [""]),
@@ -85,8 +90,12 @@ def test_other_scripts(language: str, text: str, expected: list[str]) -> None:
         ("Yes, no, so.", ["Yes, no, so."]),  # too short to be cut
         # each later clause must be longer to be cut, so that the one before it lasts while it is made
         (
-            "This is the first clause, and this is the second one, which is long, so it is cut, and so on and so forth.",
-            ["This is the first clause,", "and this is the second one, which is long,", "so it is cut, and so on and so forth."],
+            "This is the first clause, and this is the second one, which is long, so it is cut, and so on and on.",
+            [
+                "This is the first clause,",
+                "and this is the second one, which is long,",
+                "so it is cut, and so on and on.",
+            ],
         ),
     ],
 )
@@ -111,7 +120,7 @@ def test_what_has_no_end_is_cut_where_it_hurts_least(text: str) -> None:
     found = clauses(text)
     assert len(found) > 1
     assert all(length(clause) <= LONGEST for clause in found)
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         if " " in text:
             assert before.endswith(" ")
         assert after[0] not in "่้ิีืึุู"  # a Thai vowel sign or tone stays with its letter
@@ -143,9 +152,8 @@ def test_how_a_clause_ends(clause: str, sentence: bool, soft: bool) -> None:
     assert (ends_sentence(clause), ends_softly(clause)) == (sentence, soft)
 
 
-PIECES = st.sampled_from(
-    [*"aB1 .,!?…:;-—'\"()[]*_`#\n。、！」؟।", "Dr. ", "e.g. ", "3.14", "```\n", "word ", "Word ", "長い", "é", "👍🏽", "\u2028", "\u00a0", "ไทย"]
-)
+WORDS = ["Dr. ", "e.g. ", "3.14", "```\n", "word ", "Word ", "長い", "é", "👍🏽", "\u2028", "\u00a0", "ไทย"]
+PIECES = st.sampled_from([*"aB1 .,!?…:;-—'\"()[]*_`#\n。、！」؟।", *WORDS])
 TEXTS = st.lists(PIECES | st.characters(codec="utf-8"), max_size=120).map("".join)
 
 
