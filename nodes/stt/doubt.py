@@ -9,6 +9,7 @@ from dataclasses import dataclass
 # fewer of them (docs/decisions/0004-fitted-mel-window.md).
 MIN_BYTES_PER_S = 8
 SHORT_WORD_S = 0.5  # a second of sound may be a drawn-out "no"
+DIGIT_BYTES = 5  # a digit is a word when it is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,13 @@ def doubt(written: list[Written], sound_s: float, max_tokens: int, limits: Limit
             return "repeats"
     if any(w.avg_logprob < limits.log_prob for w in written):
         return "scores low"
-    if written and sum(len(w.text.encode()) for w in written) < MIN_BYTES_PER_S * (sound_s - SHORT_WORD_S):
+    if written and sum(_spoken_bytes(w.text) for w in written) < MIN_BYTES_PER_S * (sound_s - SHORT_WORD_S):
         return "ends early"
     return ""
+
+
+def _spoken_bytes(text: str) -> int:
+    return len(text.encode()) + (DIGIT_BYTES - 1) * sum(c.isdecimal() for c in text)
 
 
 def says_again(text: str) -> bool:

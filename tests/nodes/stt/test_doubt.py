@@ -23,6 +23,7 @@ def written(
         ([written()], 1.6, ""),
         ([written("No.", 1, -0.6)], 0.7, ""),
         ([written("five five", 2, -0.4)], 1.0, ""),
+        ([written("17.", 2)], 1.2, ""),
         ([written("pause " * 7, 14, -0.01, compression_ratio=4.2)], 0.7, "repeats"),
         ([written("How many days are there? How many days are there?", 14)], 2.0, "repeats"),
         ([written("la la la", 40)], 0.7, "repeats"),  # cut off before zlib could tell
