@@ -32,7 +32,7 @@ def test_every_error_of_a_file_is_told_in_one_go(tmp_path: Path) -> None:
         assert run.wait() == 2
         assert run.stderr.splitlines() == [
             f"{tmp_path}/graph.yaml:2:12: a: unknown node 'capture.fil' (did you mean 'capture.file'?)",
-            f"{tmp_path}/graph.yaml:3:44: b: unknown parameter 'pase' (did you mean 'pace'?)",
+            f"{tmp_path}/graph.yaml:3:48: b: unknown parameter 'pase' (did you mean 'pace'?)",
         ]
 
 
