@@ -28,10 +28,13 @@ def parse(text: str, file: str) -> tuple[Located, list[Problem]]:
     :raises SpecError: it is not YAML.
     """
     yaml = YAML(typ="safe", pure=True)
+    yaml.composer.warn_double_anchors = False  # YAML 1.2 lets an anchor be used again
     try:
         root = yaml.compose(text)
     except MarkedYAMLError as error:
         raise SpecError([_syntax(error, text, file)]) from error
+    except RecursionError as error:
+        raise SpecError([Place(file).problem("not valid YAML: nested too deeply")]) from error
     except YAMLError as error:
         raise SpecError([Place(file).problem(f"not valid YAML: {str(error).splitlines()[0]}")]) from error
     if root is None:
@@ -64,16 +67,21 @@ class _Composed:
         self.problems: list[Problem] = []
         self._yaml = yaml
         self._file = file
+        self._around: list[Node] = []  # the collections that the current node stands in
 
     def located(self, node: Node, key: Place | None = None) -> Located:
         place = self._place(node)
         tag = str(node.tag)
         if tag not in _KNOWN:
             self.problems.append(place.problem(f"tag '{tag}' means nothing here", tag))
-        if isinstance(node, MappingNode):
-            return Located(self._mapping(node), place, key)
-        if isinstance(node, SequenceNode):
-            return Located([self.located(item) for item in node.value], place, key)
+        if any(node is one for one in self._around):
+            self.problems.append(place.problem("an anchor must not stand for what contains it"))
+            return Located(None, place, key)
+        if isinstance(node, MappingNode | SequenceNode):
+            self._around.append(node)
+            inner = self._mapping(node) if isinstance(node, MappingNode) else [self.located(item) for item in node.value]
+            self._around.pop()
+            return Located(inner, place, key)
         plain = isinstance(node, ScalarNode) and node.style is None
         if key and plain and not node.value:  # nothing is written: YAML places it where the next thing begins
             place = key
@@ -86,6 +94,8 @@ class _Composed:
             place = self._place(key)
             if key.tag == _MERGE:  # `<<: *anchor`; what the mapping says itself wins, wherever it stands
                 for base in value.value if isinstance(value, SequenceNode) else [value]:
+                    if not isinstance(base, MappingNode):
+                        self.problems.append(self._place(base).problem("'<<' takes a mapping, or a list of them"))
                     inherited = {**self.located(base).mapping, **inherited}
             elif not isinstance(key, ScalarNode):
                 self.problems.append(place.problem("a key must be a text"))
@@ -106,7 +116,10 @@ def _typed(yaml: YAML, text: str, plain: bool) -> Scalar:
     tag = yaml.resolver.resolve(ScalarNode, text, (plain, not plain))
     if str(tag) not in _TYPED:
         return text
-    value: Scalar = yaml.constructor.construct_object(ScalarNode(tag, text))
+    try:
+        value: Scalar = yaml.constructor.construct_object(ScalarNode(tag, text))
+    except ValueError:  # thousands of digits, more than Python turns into a number
+        return text
     return value
 
 

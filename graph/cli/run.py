@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graph.cli.arguments import DEFAULT_FILE, File, Overlays
+
 if TYPE_CHECKING:
     from graph.supervisor import Supervisor, Tell
 
 
 def run(
-    file: Annotated[Path, typer.Argument(help="The graph file.")] = Path("pipelines.yaml"),
-    overlay: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--overlay", metavar="PATH=VALUE", help="Change a value: -o nodes.stt.with.model=small"),
-    ] = None,
+    file: File = DEFAULT_FILE,
+    overlay: Overlays = None,
     report: Annotated[Path | None, typer.Option(help="Write what happened, turn by turn and edge by edge, as JSON.")] = None,
     pull: Annotated[bool, typer.Option(help="Fetch missing models before the start.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,

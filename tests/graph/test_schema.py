@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,16 @@ def sample_errors(text: str) -> list[tuple[str, ...]]:
 def test_the_shipped_graphs_are_right(file: Path) -> None:
     registry = Registry.installed()
     assert errors(file.read_text(), {name: registry.load(name) for name in registry.targets}) == []
+
+
+def test_the_examples_in_the_reference_are_right() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/graph-file.md").read_text(), re.DOTALL)
+    registry = Registry.installed()
+    classes = {name: registry.load(name) for name in registry.targets}
+    for block in blocks:
+        text = "nodes:\n  n:\n    use: a:B\n" + textwrap.indent(block, "    ") if block.startswith("in:") else block
+        assert errors(text, classes) == [], block
+    assert len(blocks) > 3
 
 
 @pytest.mark.parametrize(

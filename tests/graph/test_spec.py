@@ -85,6 +85,7 @@ class TestYaml:
             ("~", None),
             ("'1'", "1"),
             ("2024-01-01", "2024-01-01"),
+            ("9" * 5000, "9" * 5000),  # more digits than Python reads as a number
             ("|\n  two\n  lines", "two\nlines\n"),
         ],
     )

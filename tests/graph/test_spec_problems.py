@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graph.errors import SpecError
 from graph.load import load_spec
 from graph.planning import build
 from graph.registry import Registry
+from graph.spec import read_spec
+from graph.yaml_text import parse, substitute
 
 REGISTRY = Registry(
     {
@@ -66,6 +71,13 @@ CASES = {
         "nodes:\n" + SOURCE + "  src: {use: sample.source, with: {path: y}}\n",
         "g.yaml:3:3: duplicate key 'src', first in line 2",
     ),
+    "an anchor within itself": (
+        "nodes:\n" + SOURCE + "name: &a [*a]\n",
+        "g.yaml:3:7: an anchor must not stand for what contains it",
+        "g.yaml:3:7: 'name' must be a text, not a list",
+    ),
+    "a merge with what is no mapping": ("nodes:\n" + SOURCE + "<<: 3\n", "g.yaml:3:5: '<<' takes a mapping, or a list of them"),
+    "nested too deeply": ("nodes: " + "[" * 1000, "g.yaml: not valid YAML: nested too deeply"),
     "empty": ("# nothing yet\n", "g.yaml:1:1: the graph has no nodes"),
     "no nodes": ("name: t\nnodes: {}\n", "g.yaml:2:1: the graph has no nodes"),
     "nodes of a wrong type": ("nodes: [a]\n", "g.yaml:1:8: 'nodes' must be a mapping, not a list"),
@@ -364,3 +376,21 @@ class TestFiles:
             "g.yaml:3:26: src: unknown key 'replica' (did you mean 'replicas'?)",
             "base.yaml:4:18: src: 'pace' must be 'realtime' or 'fast', not 'slow'",
         ]
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_no_text_is_a_traceback(data: st.DataObject) -> None:
+    """Right and wrong files with pieces of others put in: a plan or a list of problems, nothing else."""
+    texts = [case[0] for case in CASES.values() if len(case[0]) < 1000]
+    text = data.draw(st.sampled_from(texts))
+    for _ in range(data.draw(st.integers(1, 3))):
+        begin = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(begin, min(len(text), begin + 8)))
+        other = data.draw(st.sampled_from(texts))
+        cut = data.draw(st.integers(0, len(other)))
+        text = text[:begin] + other[cut : cut + 12] + text[end:]
+    with suppress(SpecError):
+        tree, problems = parse(text, "g.yaml")
+        tree, unset = substitute(tree, {})
+        build(read_spec(tree, "g.yaml", [*problems, *unset]), REGISTRY)
