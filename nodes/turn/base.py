@@ -22,9 +22,9 @@ class TurnConfirmed(Kind, frozen=True, omit_defaults=True):
     """The turn is over; the header's `turn` is its number, counted from 1 per session."""
 
     kind: ClassVar[str] = "turn.confirmed"
-    probability: float
+    probability: float  # what the judge said last in this pause; 0 if it was not asked
     silence_ms: int
-    reason: str  # "judge", "ceiling" (the silence grew too long) or "end" (the audio ended)
+    reason: str  # "judge", "ceiling" (the silence grew too long) or "end" (the speech was ended, mostly with the audio)
 
 
 class Utterance(Kind, frozen=True, omit_defaults=True):

@@ -2,162 +2,129 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from graph.errors import NodeError
 from graph.message import Message
-from graph.models import locate
-from graph.node import NodeConfig, Runtime, Step
+from graph.node import NodeConfig, Step
 from nodes.kinds import AudioFrame
 from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
+from nodes.model_file import model_file
+from nodes.sessions import Sessions
+from nodes.speech_audio import SAMPLE_RATE_HZ, fault
 from nodes.turn.base import TurnConfirmed, TurnNode, TurnPending, Utterance
-from nodes.turn.taking import Ask, Confirm, TurnTaking
+from nodes.turn.taking import Confirm, Pend, Rules
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
     from nodes.turn.judge import Judge
-    from nodes.turn.recent_audio import RecentAudio
-    from nodes.vad.segmenter import SpeechEvent
+    from nodes.turn.session import Session
 
-SAMPLE_RATE_HZ = 16_000
-TAIL_MS = 200  # of the pause goes with the utterance: words fade out
-SESSIONS_REMEMBERED = 200
+SESSIONS_REMEMBERED = 100  # at up to 3 MB with the default length of a turn
 
 
 class SmartTurnConfig(NodeConfig):
-    model: str = Field("smart-turn-v3", description="catalogue name, a folder with one .onnx file, or that file")
+    """Parameters of turn.smart_turn."""
+
+    model: str = Field("smart-turn-v3", description="a catalogue name, a folder with one .onnx file, or that file")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability from which the judge is believed")
     ask_at_ms: tuple[Annotated[int, Field(ge=32)], ...] = Field(
         (200, 400, 800), min_length=1, description="silences at which the judge is asked in a pause"
     )
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
-    max_turn_s: float = Field(60, ge=5, le=600, description="audio kept of a turn; of a longer one the beginning is lost")
-
-
-class _Session:
-    def __init__(self, config: SmartTurnConfig, audio: RecentAudio) -> None:
-        self.taking = TurnTaking(tuple(sorted(config.ask_at_ms)), config.max_silence_ms)
-        self.audio = audio
-        self.waiting: deque[SpeechEvent] = deque()  # for audio that has not come yet
+    max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")
 
 
 class SmartTurn(TurnNode):
     """Confirms a turn when it sounds complete, or when the silence grows too long.
 
-    Audio and speech events come from two processes in any order: an event waits until the audio it speaks of is there, so the
-    same audio gives the same turns at any pace.
+    Audio and speech events come from two processes in any order; the same audio gives the same turns at any pace.
     """
 
     Config = SmartTurnConfig
     config: SmartTurnConfig
 
-    def __init__(self, config: SmartTurnConfig, runtime: Runtime) -> None:
-        super().__init__(config, runtime)
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+    judge: Judge  # a test may put another in the place of the model
+    _sessions: Sessions[Session]
 
     @classmethod
     def models(cls, config: SmartTurnConfig) -> Sequence[str]:
+        """The model's catalogue name or path."""
         return (config.model,)
 
     def setup(self) -> None:
-        path = locate(self.config.model)
-        files = [path] if path.is_file() else sorted(path.glob("*.onnx"))
-        if len(files) != 1:
-            raise NodeError(f"{len(files)} .onnx files in {path}: `model` must name one Smart Turn model")
-        self.runtime.status(f"loading {self.config.model}")
+        """:raises VoicegraphError: the model is not here or cannot be loaded, or a library is missing."""
+        config = self.config
+        file = model_file(config.model, ".onnx")
+        self.runtime.status(f"loading {config.model}")
         try:
-            import numpy as np
-
             from nodes.turn.judge import SmartTurnJudge
-            from nodes.turn.recent_audio import RecentAudio
+            from nodes.turn.session import Session
         except ImportError as error:
-            raise self.missing(error.name or "a library") from error
-        self._recent_audio = RecentAudio
-        self.judge: Judge = SmartTurnJudge(files[0])
-        self.judge(np.zeros(SAMPLE_RATE_HZ, np.int16))  # the first run allocates and takes longer
+            raise self.missing((error.name or "a library").partition(".")[0]) from error
+        self.judge = SmartTurnJudge(file)
+        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms)
+        self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
-        session = self._session(message.session)
-        session.audio.add(message)
-        yield from self._proceed(message.session, session)
+        """Keep a frame; one that is not 16 kHz s16 is left out, and said so once a session."""
+        session = self._sessions.of(message.session)
+        if unfit := fault(message):
+            if not session.warned:
+                self.runtime.warn(f"audio of session '{message.session}' is not heard: {unfit}")
+            session.warned = True
+            return
+        yield from self._tell(
+            message.session, session, session.hear_audio(message.payload, message.body.start, message.origin_ns)
+        )
+        yield from self._forget()
 
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> Iterator[Step]:
-        session = self._session(message.session)
-        session.waiting.append(message.body)
-        yield from self._proceed(message.session, session)
+        """Decide, or wait for the audio that the event speaks of."""
+        session = self._sessions.of(message.session)
+        yield from self._tell(message.session, session, session.hear_event(message.body, message.origin_ns))
+        yield from self._forget()
 
     def drain(self) -> Iterator[Step]:
+        """Confirm the turns that are still open."""
         for name, session in self._sessions.items():
-            yield from self._proceed(name, session, audio_ended=True)
+            yield from self._tell(name, session, session.finish())
 
-    def _proceed(self, name: str, session: _Session, audio_ended: bool = False) -> Iterator[Step]:
-        """Take the events whose audio is there, in their order."""
-        while session.waiting and (audio_ended or _audio_needed(session.waiting[0]) <= session.audio.end):
-            decision = session.taking.hear(session.waiting.popleft())
-            if isinstance(decision, Ask):
-                yield from self._ask(name, session, decision)
-            elif isinstance(decision, Confirm):
-                yield from self._confirm(name, session, decision, self._judged(session, decision.silence_ms))
+    def _forget(self) -> Iterator[Step]:
+        for name, session in self._sessions.surplus():
+            yield from self._tell(name, session, session.finish())
 
-    def _ask(self, name: str, session: _Session, ask: Ask) -> Iterator[Step]:
-        probability = self._judged(session, ask.silence_ms)
-        if probability >= self.config.threshold:
-            yield from self._confirm(name, session, Confirm("judge", ask.silence_ms), probability)
-        else:
-            taking = session.taking
-            pending = TurnPending(probability, ask.silence_ms)
-            yield self.turn(pending, session=name, turn=taking.turn, revision=taking.revision)
+    def _tell(self, name: str, session: Session, decisions: Iterator[Pend | Confirm]) -> Iterator[Step]:
+        for decision in decisions:
+            if isinstance(decision, Confirm):
+                yield from self._confirm(name, session, decision)
+            else:
+                taking = session.taking
+                pending = TurnPending(decision.probability, taking.silence_ms)
+                yield self.turn(pending, session=name, turn=taking.turn, revision=taking.revision, origin_ns=session.origin_ns)
 
-    def _judged(self, session: _Session, silence_ms: int) -> float:
-        taking = session.taking
-        assert taking.begin is not None
-        return self.judge(session.audio.samples(taking.begin, taking.speech_end + _samples(silence_ms)))
-
-    def _confirm(self, name: str, session: _Session, confirm: Confirm, probability: float) -> Iterator[Step]:
-        taking, audio = session.taking, session.audio
-        assert taking.begin is not None
-        silence_ms, turn, revision = confirm.silence_ms, taking.turn, taking.revision
-        heard_to = taking.speech_end + _samples(silence_ms)
-        begin = max(taking.begin, audio.begin)
-        if begin > taking.begin:
-            self.runtime.warn(f"turn {turn} is longer than {self.config.max_turn_s:g} s: its beginning is not transcribed")
-        spoken = audio.last_loud(begin, heard_to)
-        at_ns = audio.spoken_at_ns(taking.speech_end - 1 if spoken is None else spoken)
-        self.mark(
-            LAST_SPOKEN_SAMPLE, at_ns=at_ns or self.runtime.now_ns(), zero=True, session=name, turn=turn, revision=revision
-        )
+    def _confirm(self, name: str, session: Session, confirm: Confirm) -> Iterator[Step]:
+        taking, origin_ns = session.taking, session.origin_ns
+        turn, revision, silence_ms = taking.turn, taking.revision, taking.silence_ms
+        spoken = session.spoken()
+        if spoken is None:
+            self.runtime.warn(f"turn {turn} of session '{name}' is dropped: its audio never came")
+            return
+        if spoken.lost:
+            self.runtime.warn(f"turn {turn} of session '{name}' lost its first {spoken.lost / SAMPLE_RATE_HZ:.1f} s")
+        self.mark(LAST_SPOKEN_SAMPLE, at_ns=spoken.last_loud_ns, zero=True, session=name, turn=turn, revision=revision)
         self.mark(
             TURN_CONFIRMED,
             session=name,
             turn=turn,
             revision=revision,
-            probability=round(probability, 4),
+            probability=round(confirm.probability, 4),
             silence_ms=silence_ms,
             reason=confirm.reason,
         )
-        payload = audio.samples(begin, min(heard_to, taking.speech_end + _samples(TAIL_MS))).tobytes()
-        taking.confirmed()
-        yield self.turn(TurnConfirmed(probability, silence_ms, confirm.reason), session=name, turn=turn, revision=revision)
-        yield self.utterance(Utterance(begin, SAMPLE_RATE_HZ), payload, session=name, turn=turn, revision=revision)
-
-    def _session(self, name: str) -> _Session:
-        session = self._sessions.get(name)
-        if session is None:
-            session = self._sessions[name] = _Session(self.config, self._recent_audio(self.config.max_turn_s, SAMPLE_RATE_HZ))
-            if len(self._sessions) > SESSIONS_REMEMBERED:
-                self._sessions.popitem(last=False)
-        self._sessions.move_to_end(name)
-        return session
-
-
-def _samples(ms: int) -> int:
-    return ms * SAMPLE_RATE_HZ // 1000
-
-
-def _audio_needed(event: SpeechEvent) -> int:
-    """The first sample after what an event speaks of."""
-    return event.at if isinstance(event, SpeechStarted) else event.at + _samples(event.silence_ms)
+        confirmed = TurnConfirmed(confirm.probability, silence_ms, confirm.reason)
+        utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ)
+        yield self.turn(confirmed, session=name, turn=turn, revision=revision, origin_ns=origin_ns)
+        yield self.utterance(utterance, spoken.payload, session=name, turn=turn, revision=revision, origin_ns=origin_ns)

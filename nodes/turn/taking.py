@@ -1,7 +1,7 @@
 """Turn-taking: a pure machine of one session, speech events and judgements in, decisions out. It knows only media time.
 
 idle --speech--> speaking --pause--> pausing --speech--> speaking (revision + 1)
-pausing --the judge holds it complete, or the silence reaches the ceiling, or the audio ends--> idle (turn + 1)
+pausing --the judge holds it complete, or the silence reaches the ceiling, or the speech is ended--> idle
 """
 
 from __future__ import annotations
@@ -16,65 +16,79 @@ Reason: TypeAlias = Literal["judge", "ceiling", "end"]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """The judge should look at what was said so far."""
+class Rules:
+    """When to ask, and when to stop asking."""
 
-    silence_ms: int
+    ask_at_ms: tuple[int, ...]  # silences of a pause
+    threshold: float  # probability from which the judge is believed
+    max_silence_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The judge should look at what was said so far, and `judged` be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pend:
+    """The judge holds that the user will go on."""
+
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """The turn is over."""
+    """The turn is over; `probability` is what the judge said last in this pause, 0 if it was not asked."""
 
+    probability: float
     reason: Reason
-    silence_ms: int
-
-
-Decision: TypeAlias = Ask | Confirm | None
 
 
 class TurnTaking:
-    """The state of one session's turn. `begin` and `speech_end` are sample indexes of the open turn."""
+    """A session's turns, one after the other. The attributes describe the turn that is open, or else the last one."""
 
-    def __init__(self, ask_at_ms: tuple[int, ...], max_silence_ms: int) -> None:
-        self._ask_at_ms = ask_at_ms
-        self._max_silence_ms = max_silence_ms
-        self._asked_ms = 0  # the silence at which the judge was asked last in this pause
-        self.turn = 0  # number of the newest turn, counted from 1
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._open = False
+        self._asked_ms = 0  # the silence at which the judge was due last in this pause
+        self._probability = 0.0
+        self.turn = 0  # counted from 1
         self.revision = 0
-        self.begin: int | None = None  # None: no turn is open
-        self.speech_end = 0
+        self.begin = 0  # first sample worth keeping
+        self.speech_end = 0  # first sample after the last speech
+        self.silence_ms = 0
 
-    def hear(self, event: SpeechEvent) -> Decision:
+    def hear(self, event: SpeechEvent) -> Ask | Confirm | None:
         """Take in a speech event of the VAD."""
         if isinstance(event, SpeechStarted):
             self._started(event)
             return None
-        if self.begin is None:
+        if not self._open:
             return None
-        self.speech_end = event.at
-        if isinstance(event, SpeechEnded):
-            return Confirm("ceiling" if event.silence_ms >= self._max_silence_ms else "end", event.silence_ms)
-        return self._paused(event)
+        self.speech_end, self.silence_ms = event.at, event.silence_ms
+        if event.silence_ms >= self._rules.max_silence_ms:
+            return self._confirm("ceiling")
+        return self._confirm("end") if isinstance(event, SpeechEnded) else self._paused(event)
 
-    def confirmed(self) -> None:
-        """The decision was carried out: the next speech opens the next turn."""
-        self.begin = None
+    def judged(self, probability: float) -> Pend | Confirm:
+        """Take in the answer to `Ask`."""
+        self._probability = probability
+        return self._confirm("judge") if probability >= self._rules.threshold else Pend(probability)
 
     def _started(self, event: SpeechStarted) -> None:
-        self._asked_ms = 0
-        if self.begin is None:
-            self.turn += 1
-            self.revision = 0
-            self.begin = event.keep_from
-        else:
+        self._asked_ms, self._probability = 0, 0.0
+        if self._open:
             self.revision += 1
+        else:
+            self._open, self.turn, self.revision, self.begin = True, self.turn + 1, 0, event.keep_from
 
-    def _paused(self, event: SpeechPaused) -> Decision:
-        if event.silence_ms >= self._max_silence_ms:
-            return Confirm("ceiling", event.silence_ms)
-        due = max((ms for ms in self._ask_at_ms if ms <= event.silence_ms), default=0)
+    def _paused(self, event: SpeechPaused) -> Ask | None:
+        due = max((ms for ms in self._rules.ask_at_ms if ms <= event.silence_ms), default=0)
         if due <= self._asked_ms:
             return None
         self._asked_ms = due
-        return Ask(event.silence_ms)
+        return Ask()
+
+    def _confirm(self, reason: Reason) -> Confirm:
+        self._open = False
+        return Confirm(self._probability, reason)

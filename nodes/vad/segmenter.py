@@ -1,11 +1,17 @@
-"""From speech probabilities to speech events: a pure machine, a window at a time, in media time only."""
+"""From speech probabilities to speech events: a pure machine, a window at a time, in media time only.
+
+quiet --min_speech of voice--> speaking --min_silence--> paused --end_silence--> quiet
+                                  ^-------- min_speech of voice ----'
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TypeAlias
 
+from nodes.speech_audio import SAMPLE_RATE_HZ
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 SpeechEvent: TypeAlias = SpeechStarted | SpeechPaused | SpeechEnded
@@ -15,80 +21,73 @@ SpeechEvent: TypeAlias = SpeechStarted | SpeechPaused | SpeechEnded
 class Limits:
     """What counts as speech and as silence. All but the probabilities are in samples."""
 
-    threshold: float  # a window at least this probable begins speech
-    neg_threshold: float  # a window at least this probable keeps speech going
+    threshold: float  # voice begins with a window at least this probable
+    neg_threshold: float  # and ends with one less probable than this
     min_speech: int
     min_silence: int
     pause_every: int
     end_silence: int
     pre_roll: int
-    sample_rate: int = 16_000  # Hz
+
+
+class _Phase(Enum):
+    QUIET = auto()
+    SPEAKING = auto()
+    PAUSED = auto()
 
 
 class Segmenter:
-    """One session's speech, from silence over speech and pauses to its end.
+    """One stretch of audio without gaps, from its first sample `begin` on."""
 
-    Between `threshold` and `neg_threshold` a window is whatever the one before it was: hysteresis, as in Silero's iterator.
-    """
-
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, begin: int = 0) -> None:
         self._limits = limits
-        self._rising: int | None = None  # first sample of what may become speech
-        self._speech_end: int | None = None  # first sample after the last speech; None: there is no open speech
-        self._next_report = 0  # silence at which the pause is told next
-        self._paused = False
-        self._now = 0  # first sample not looked at yet
-        self.heard_speech = False
+        self._phase = _Phase.QUIET
+        self._now = begin  # first sample not looked at yet
+        self._voice_from: int | None = None  # first sample of the voice that is heard now
+        self._speech_end = begin  # first sample after the last speech
+        self._next_pause = 0  # silence at which the pause is told next
 
-    def window(self, probability: float, start: int, length: int) -> Iterator[SpeechEvent]:
-        """Look at the window of `length` samples that begins at sample `start`."""
+    def window(self, probability: float, length: int) -> Iterator[SpeechEvent]:
+        """Look at the next `length` samples."""
         limits = self._limits
-        self._now = start + length
-        speaking = self._speech_end is not None and not self._paused
-        if speaking and probability >= limits.neg_threshold:
+        start, self._now = self._now, self._now + length
+        # Hysteresis as in Silero's own iterator: between the two thresholds a window is what the one before it was.
+        voiced = probability >= (limits.threshold if self._voice_from is None else limits.neg_threshold)
+        if not voiced:
+            self._voice_from = None
+            if self._phase is not _Phase.QUIET:
+                yield from self._silent()
+            return
+        if self._voice_from is None:
+            self._voice_from = start
+        if self._phase is _Phase.SPEAKING:
             self._speech_end = self._now
-            return
-        if not speaking:
-            yield from self._listen(probability, start)
-        if self._speech_end is not None and self._rising is None:
-            yield from self._silence(self._now - self._speech_end)
-
-    def _listen(self, probability: float, start: int) -> Iterator[SpeechEvent]:
-        """Is this the beginning of speech, or its going on after a pause?"""
-        limits = self._limits
-        if probability < limits.neg_threshold:
-            self._rising = None
-            return
-        if self._rising is None:
-            if probability < limits.threshold:
-                return
-            self._rising = start
-        if self._now - self._rising >= limits.min_speech:
-            yield SpeechStarted(self._rising, max(0, self._rising - limits.pre_roll), limits.sample_rate)
-            self._rising, self._paused, self._speech_end = None, False, self._now
-            self._next_report = limits.min_silence
-            self.heard_speech = True
-
-    def _silence(self, silence: int) -> Iterator[SpeechEvent]:
-        limits = self._limits
-        assert self._speech_end is not None
-        if silence >= limits.end_silence:
-            yield self._ended(silence)
-        elif silence >= self._next_report:
-            self._paused = True
-            self._next_report = silence + limits.pause_every
-            yield SpeechPaused(self._speech_end, self._ms(silence), limits.sample_rate)
+        elif self._now - self._voice_from >= limits.min_speech:
+            yield self._started(self._voice_from)
 
     def finish(self) -> Iterator[SpeechEvent]:
         """The audio has ended: so has the speech that is still open."""
-        if self._speech_end is not None:
-            yield self._ended(self._now - self._speech_end)
+        if self._phase is not _Phase.QUIET:
+            yield self._ended()
 
-    def _ended(self, silence: int) -> SpeechEnded:
-        assert self._speech_end is not None
-        ended = SpeechEnded(self._speech_end, self._ms(silence), self._limits.sample_rate)
-        self._speech_end, self._rising, self._paused = None, None, False
-        return ended
+    def _started(self, at: int) -> SpeechStarted:
+        keep_from = max(self._speech_end, at - self._limits.pre_roll)
+        self._phase, self._speech_end = _Phase.SPEAKING, self._now
+        self._next_pause = self._limits.min_silence
+        return SpeechStarted(at, keep_from, SAMPLE_RATE_HZ)
 
-    def _ms(self, samples: int) -> int:
-        return samples * 1000 // self._limits.sample_rate
+    def _silent(self) -> Iterator[SpeechEvent]:
+        silence = self._now - self._speech_end
+        if silence >= self._limits.end_silence:
+            yield self._ended()
+        elif silence >= self._next_pause:
+            self._phase = _Phase.PAUSED
+            self._next_pause = silence + self._limits.pause_every
+            yield SpeechPaused(self._speech_end, self._silence_ms(), SAMPLE_RATE_HZ)
+
+    def _ended(self) -> SpeechEnded:
+        self._phase = _Phase.QUIET
+        return SpeechEnded(self._speech_end, self._silence_ms(), SAMPLE_RATE_HZ)
+
+    def _silence_ms(self) -> int:
+        return (self._now - self._speech_end) * 1000 // SAMPLE_RATE_HZ

@@ -2,134 +2,112 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from graph.errors import NodeError
 from graph.message import Message
-from graph.models import locate
-from graph.node import NodeConfig, Runtime, Step
+from graph.node import NodeConfig, Step
 from nodes.kinds import AudioFrame
-from nodes.vad.base import VadNode
-from nodes.vad.segmenter import Limits, Segmenter
+from nodes.model_file import model_file
+from nodes.sessions import Sessions
+from nodes.speech_audio import SAMPLE_RATE_HZ, fault, samples
+from nodes.vad.base import SpeechStarted, VadNode
+from nodes.vad.segmenter import Limits
 
 if TYPE_CHECKING:
-    from nodes.vad.silero_model import Listener, Model
+    from nodes.vad.listener import Listener
 
-SAMPLE_RATE_HZ = 16_000
-SESSIONS_REMEMBERED = 1000
-FILES = {"onnx": "silero_vad_16k_op15.onnx", "torch": "silero_vad.jit"}
+SESSIONS_REMEMBERED = 1000  # at about 3 KB
 
 
 class SileroConfig(NodeConfig):
-    model: str = Field("silero-vad", description="catalogue name, or a folder that holds the model files")
+    """Parameters of vad.silero."""
+
+    model: str = Field("silero-vad", description="a catalogue name, a folder with one .onnx or .jit file, or that file")
     runtime: Literal["onnx", "torch"] = Field("onnx", description="onnx; torch needs the extra 'torch' and hears the same")
     threshold: float = Field(0.5, gt=0, lt=1, description="probability at which speech begins")
-    neg_threshold: float = Field(0.35, gt=0, lt=1, description="probability under which it falls silent")
+    neg_threshold: float = Field(0.35, gt=0, lt=1, description="probability under which it falls silent; at most `threshold`")
     min_speech_ms: int = Field(96, ge=32, le=2000, description="shorter sounds are no speech")
     min_silence_ms: int = Field(96, ge=32, le=2000, description="silence that makes a pause")
     pause_every_ms: int = Field(32, ge=32, le=1000, description="how often a lasting pause is told")
-    end_silence_ms: int = Field(3000, ge=200, le=60_000, description="silence that ends the speech")
+    end_silence_ms: int = Field(
+        3000, ge=200, le=60_000, description="silence that ends the speech; longer than what turn nodes wait for"
+    )
     pre_roll_ms: int = Field(256, ge=0, le=2000, description="kept before the first sample of speech")
 
-
-class _Session:
-    """What is remembered of one session."""
-
-    def __init__(self, listener: Listener, limits: Limits) -> None:
-        self.listener = listener
-        self.segmenter = Segmenter(limits)
-        self.position = 0  # sample after the last one taken in
-        self.rest: Any = None  # of the last frame: less than a window, float32
-        self.warned = False
+    @model_validator(mode="after")
+    def _thresholds_are_in_order(self) -> Self:
+        if self.neg_threshold > self.threshold:
+            raise ValueError(f"neg_threshold ({self.neg_threshold}) is above threshold ({self.threshold})")
+        return self
 
 
 class SileroVad(VadNode):
-    """Tells where speech starts, pauses and ends, to the sample."""
+    """Tells where speech starts, pauses and ends, in windows of 32 ms."""
 
     Config = SileroConfig
     config: SileroConfig
 
-    def __init__(self, config: SileroConfig, runtime: Runtime) -> None:
-        super().__init__(config, runtime)
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._samples = 0
-        self._heard_speech = False
+    _sessions: Sessions[Listener]
+    _heard_samples = 0
+    _heard_speech = False
 
     @classmethod
     def models(cls, config: SileroConfig) -> Sequence[str]:
+        """The model's catalogue name or path."""
         return (config.model,)
 
     def setup(self) -> None:
-        folder = locate(self.config.model)
-        file = folder / FILES[self.config.runtime]
-        if not file.is_file():
-            raise NodeError(f"no {file.name} in {folder}: `model` must name a Silero VAD model")
+        """:raises VoicegraphError: the model is not here or cannot be loaded, or a library is missing."""
+        runtime = self.config.runtime
+        file = model_file(self.config.model, {"onnx": ".onnx", "torch": ".jit"}[runtime])
         self.runtime.status(f"loading {self.config.model}")
         try:
-            import numpy as np
+            from nodes.vad.listener import Listener
+            from nodes.vad.silero_model import OnnxModel, TorchModel
 
-            from nodes.vad.silero_model import WINDOW, OnnxModel, TorchModel
-
-            self._model: Model = OnnxModel(file) if self.config.runtime == "onnx" else TorchModel(file)
+            model = OnnxModel(file) if runtime == "onnx" else TorchModel(file)
         except ImportError as error:
-            extra = {"onnx": "vad", "torch": "torch"}[self.config.runtime]
-            raise self.missing(error.name or "a library", extra) from error
-        self._np, self._window = np, WINDOW
-        self._limits = _limits(self.config)
+            raise self.missing(error.name or "a library", "torch" if runtime == "torch" else self.extra) from error
+        limits = _limits(self.config)
+        self._sessions = Sessions(lambda: Listener(model, limits), SESSIONS_REMEMBERED)
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
-        session = self._session(message.session)
-        if message.body.sample_rate != SAMPLE_RATE_HZ:
-            if not session.warned:
-                session.warned = True
-                rate = message.body.sample_rate
-                self.runtime.warn(
-                    f"audio of {rate} Hz in session '{message.session}' is not heard: {SAMPLE_RATE_HZ} Hz is needed"
-                )
+        """Tell what a frame brings to light; a frame that is not 16 kHz s16 is left out, and said so once a session."""
+        listener = self._sessions.of(message.session)
+        for name, forgotten in self._sessions.surplus():
+            yield from self._finish(name, forgotten)
+        if unfit := fault(message):
+            if not listener.warned:
+                self.runtime.warn(f"audio of session '{message.session}' is not heard: {unfit}")
+            listener.warned = True
             return
-        np = self._np
-        samples = np.frombuffer(message.payload, "<i2").astype(np.float32) / 32_768
-        if message.body.start != session.position or session.rest is None:
-            session.rest = samples[:0]  # frames were lost: the window that was begun cannot be completed
-        session.position = message.body.start + len(samples)
-        self._samples += len(samples)
-        heard = np.concatenate((session.rest, samples))
-        start = session.position - len(heard)
-        for offset in range(0, len(heard) - self._window + 1, self._window):
-            probability = session.listener(heard[offset : offset + self._window])
-            for event in session.segmenter.window(probability, start + offset, self._window):
-                yield self.speech(event)
-        session.rest = heard[len(heard) // self._window * self._window :]
-        self._heard_speech |= session.segmenter.heard_speech
+        self._heard_samples += len(message.payload) // 2
+        for event in listener.hear(message.payload, message.body.start, message.origin_ns):
+            self._heard_speech |= isinstance(event, SpeechStarted)
+            yield self.speech(event)
 
     def drain(self) -> Iterator[Step]:
-        for name, session in self._sessions.items():
-            for event in session.segmenter.finish():
-                yield self.speech(event, session=name)
+        """End the speech that is still open."""
+        for name, listener in self._sessions.items():
+            yield from self._finish(name, listener)
         if not self._heard_speech:
-            self.runtime.warn(f"no speech was heard in {self._samples / SAMPLE_RATE_HZ:.1f} s of audio")
+            self.runtime.warn(f"no speech was heard in {self._heard_samples / SAMPLE_RATE_HZ:.1f} s of audio")
 
-    def _session(self, name: str) -> _Session:
-        session = self._sessions.get(name)
-        if session is None:
-            session = self._sessions[name] = _Session(self._model.listener(), self._limits)
-            if len(self._sessions) > SESSIONS_REMEMBERED:
-                self._sessions.popitem(last=False)
-        self._sessions.move_to_end(name)
-        return session
+    def _finish(self, session: str, listener: Listener) -> Iterator[Step]:
+        for event in listener.finish():
+            yield self.speech(event, session=session, origin_ns=listener.origin_ns)
+        if listener.gaps:
+            lost_ms = listener.lost * 1000 // SAMPLE_RATE_HZ
+            self.runtime.warn(f"audio of session '{session}' had {listener.gaps} gaps: {lost_ms} ms never came")
 
 
 def _limits(config: SileroConfig) -> Limits:
-    def samples(ms: int) -> int:
-        return ms * SAMPLE_RATE_HZ // 1000
-
     return Limits(
         threshold=config.threshold,
-        neg_threshold=min(config.neg_threshold, config.threshold),
+        neg_threshold=config.neg_threshold,
         min_speech=samples(config.min_speech_ms),
         min_silence=samples(config.min_silence_ms),
         pause_every=samples(config.pause_every_ms),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from graph.errors import NodeError
-from graph.testing import Harness, Sent
+import nodes.turn
+from graph.errors import MissingExtra, NodeError
+from graph.message import Kind
+from graph.testing import Harness, Marked, Sent
 from nodes.kinds import AudioFrame
+from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
 from nodes.turn.base import TurnConfirmed, TurnPending, Utterance
-from nodes.turn.recent_audio import RecentAudio
-from nodes.turn.smart_turn import SmartTurn
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+from nodes.turn.smart_turn import SESSIONS_REMEMBERED, SmartTurn
+from nodes.vad.base import SpeechPaused, SpeechStarted
 from nodes.vad.silero import SileroVad
 from tests.nodes.recording import RATE_HZ, frames
 
 pytestmark = pytest.mark.models
 
-Fed = tuple[str, Any, bytes, int]
+Fed = tuple[str, Kind, bytes, int]  # port, body, payload, origin_ns
+
+
+def never_sure(samples: NDArray[np.int16]) -> float:
+    return 0.1
+
+
+def sure(samples: NDArray[np.int16]) -> float:
+    return 0.9
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +40,8 @@ def recording() -> tuple[list[Fed], list[Fed]]:
     """The audio, and the VAD's events about it."""
     audio: list[Fed] = [("audio", frame, payload, spoken_ns) for frame, payload, spoken_ns in frames()]
     with Harness(SileroVad) as vad:
-        for _, frame, payload, spoken_ns in audio:
-            vad.feed("audio", frame, payload, origin_ns=spoken_ns)
+        for port, frame, payload, spoken_ns in audio:
+            vad.feed(port, frame, payload, origin_ns=spoken_ns)
         vad.drain()
         speech: list[Fed] = [("speech", sent.body, b"", sent.origin_ns) for sent in vad.sent]
     return audio, speech
@@ -40,7 +51,14 @@ def in_step(audio: list[Fed], speech: list[Fed]) -> list[Fed]:
     return sorted(audio + speech, key=lambda fed: fed[3])
 
 
-def said(feed: list[Fed], judge: Any = None, **config: Any) -> tuple[list[Sent], list[Any]]:
+def woven(audio: list[Fed], speech: list[Fed]) -> Iterator[Fed]:
+    """Both in their own order, but mixed at random."""
+    queues, chance = [list(audio), list(speech)], random.Random(7)
+    while any(queues):
+        yield chance.choice([q for q in queues if q]).pop(0)
+
+
+def heard(feed: list[Fed], judge: Any = None, **config: Any) -> tuple[list[Sent], list[Marked]]:
     with Harness(SmartTurn, **config) as turn:
         if judge is not None:
             turn.node.judge = judge
@@ -50,8 +68,13 @@ def said(feed: list[Fed], judge: Any = None, **config: Any) -> tuple[list[Sent],
         return turn.sent, turn.marks
 
 
-def test_three_questions_are_three_turns_and_none_is_cut(recording: tuple[list[Fed], list[Fed]]) -> None:
-    sent, _ = said(in_step(*recording))
+@pytest.fixture(scope="module")
+def conversation(recording: tuple[list[Fed], list[Fed]]) -> tuple[list[Sent], list[Marked]]:
+    return heard(in_step(*recording))
+
+
+def test_three_questions_are_three_turns_and_none_is_cut(conversation: tuple[list[Sent], list[Marked]]) -> None:
+    sent, _ = conversation
     confirmed = [s for s in sent if isinstance(s.body, TurnConfirmed)]
     utterances = [s for s in sent if isinstance(s.body, Utterance)]
     assert [s.turn for s in confirmed] == [s.turn for s in utterances] == [1, 2, 3]
@@ -60,44 +83,42 @@ def test_three_questions_are_three_turns_and_none_is_cut(recording: tuple[list[F
     assert all(1.5 < s < 4 for s in speech_s), speech_s
 
 
-def test_the_last_spoken_sample_is_found_in_the_samples(recording: tuple[list[Fed], list[Fed]]) -> None:
+def test_the_last_spoken_sample_is_found_in_the_samples(
+    recording: tuple[list[Fed], list[Fed]], conversation: tuple[list[Sent], list[Marked]]
+) -> None:
     sound = np.concatenate([np.frombuffer(payload, "<i2") for _, _, payload, _ in recording[0]])
     loud = np.flatnonzero(np.abs(sound.astype(int)) > 300)
     last_loud = [*loud[np.flatnonzero(np.diff(loud) > 3 * RATE_HZ)], loud[-1]]
-    _, marks = said(in_step(*recording))
-    zeros = [m.mark for m in marks if m.mark.zero]
-    assert [m.name for m in zeros] == ["last_spoken_sample"] * 3
-    assert [m.at_ns for m in zeros] == pytest.approx([(n + 1) * 1e9 / RATE_HZ for n in last_loud], abs=1e6)
+    zeros = [m for m in conversation[1] if m.mark.zero]
+    assert [(m.mark.name, m.turn) for m in zeros] == [(LAST_SPOKEN_SAMPLE, turn) for turn in (1, 2, 3)]
+    assert [m.mark.at_ns for m in zeros] == [pytest.approx((int(n) + 1) * 1e9 / RATE_HZ, abs=1) for n in last_loud]
 
 
-@pytest.mark.parametrize("order", ["audio first", "speech first", "shuffled"])
-def test_the_order_in_which_audio_and_speech_arrive_changes_nothing(recording: tuple[list[Fed], list[Fed]], order: str) -> None:
+def test_a_confirmed_turn_is_marked(conversation: tuple[list[Sent], list[Marked]]) -> None:
+    sent, marks = conversation
+    confirmed = [s for s in sent if isinstance(s.body, TurnConfirmed)]
+    marked = [m for m in marks if m.mark.name == TURN_CONFIRMED]
+    assert [(m.turn, m.revision) for m in marked] == [(s.turn, s.revision) for s in confirmed]
+    for m, s in zip(marked, confirmed, strict=True):
+        assert m.mark.fields == {
+            "probability": round(s.body.probability, 4),
+            "silence_ms": s.body.silence_ms,
+            "reason": s.body.reason,
+        }
+
+
+@pytest.mark.parametrize("order", ["audio first", "speech first", "woven"])
+def test_the_order_in_which_audio_and_speech_arrive_changes_nothing(
+    recording: tuple[list[Fed], list[Fed]], conversation: tuple[list[Sent], list[Marked]], order: str
+) -> None:
     audio, speech = recording
-    asked: list[int] = []
-
-    def judge(samples: NDArray[np.int16]) -> float:
-        asked.append(len(samples))
-        return 0.9 if len(asked) % 3 == 0 else 0.1
-
-    expected, _ = said(in_step(audio, speech), judge)
-    assert any(isinstance(s.body, TurnPending) for s in expected)
-    asked.clear()
-    feed = {"audio first": audio + speech, "speech first": speech + audio, "shuffled": shuffled(audio, speech)}[order]
-    got, _ = said(feed, judge)
-    assert [(s.body, s.payload, s.turn, s.revision) for s in got] == [(s.body, s.payload, s.turn, s.revision) for s in expected]
+    feed = {"audio first": audio + speech, "speech first": speech + audio, "woven": list(woven(audio, speech))}[order]
+    sent, marks = heard(feed)
+    assert sent == conversation[0]
+    assert marks == conversation[1]
 
 
-def shuffled(audio: list[Fed], speech: list[Fed]) -> list[Fed]:
-    """Both in their own order, but woven together at random."""
-    queues, chance = [list(audio), list(speech)], random.Random(7)
-    woven = []
-    while any(queues):
-        queue = chance.choice([q for q in queues if q])
-        woven.append(queue.pop(0))
-    return woven
-
-
-def feed_of(*events: Any, seconds: float = 8) -> list[Fed]:
+def feed_of(*events: Kind, seconds: float = 8) -> list[Fed]:
     """Loud audio, and events that the VAD might have made of it."""
     loud = np.full(512, 1000, "<i2").tobytes()
     audio: list[Fed] = [("audio", AudioFrame(RATE_HZ, n), loud, n) for n in range(0, int(seconds * RATE_HZ), 512)]
@@ -106,72 +127,96 @@ def feed_of(*events: Any, seconds: float = 8) -> list[Fed]:
 
 def test_a_judge_that_is_never_sure_is_overruled_by_the_ceiling() -> None:
     events = [SpeechStarted(1600, 0), *(SpeechPaused(16_000, ms) for ms in range(96, 2100, 32))]
-    sent, _ = said(feed_of(*events), lambda samples: 0.1)
+    sent, _ = heard(feed_of(*events), never_sure, ask_at_ms=(200, 400, 800), max_silence_ms=2000)
     assert [s.body.silence_ms for s in sent if isinstance(s.body, TurnPending)] == [224, 416, 800]
     [confirmed] = [s.body for s in sent if isinstance(s.body, TurnConfirmed)]
-    assert (confirmed.reason, confirmed.silence_ms) == ("ceiling", 2016)
+    assert confirmed == TurnConfirmed(0.1, 2016, "ceiling")
 
 
-def test_audio_that_ends_in_mid_speech_ends_the_turn() -> None:
-    sent, _ = said(feed_of(SpeechStarted(1600, 0), SpeechEnded(int(8 * RATE_HZ), 0)), lambda samples: 0.1)
-    assert [s.body.reason for s in sent if isinstance(s.body, TurnConfirmed)] == ["end"]
-    assert [len(s.payload) for s in sent if isinstance(s.body, Utterance)] == [8 * RATE_HZ * 2]
+def test_speech_that_goes_on_is_the_same_turn_with_a_second_thought() -> None:
+    on = [
+        SpeechStarted(1600, 0),
+        SpeechPaused(RATE_HZ, 224),
+        SpeechStarted(2 * RATE_HZ, RATE_HZ),
+        SpeechPaused(3 * RATE_HZ, 224),
+    ]
+    answers = iter([0.1, 0.9])
+    sent, _ = heard(feed_of(*on), lambda samples: next(answers))
+    assert [(type(s.body), s.turn, s.revision) for s in sent] == [
+        (TurnPending, 1, 0),
+        (TurnConfirmed, 1, 1),
+        (Utterance, 1, 1),
+    ]
+    assert sent[-1].body.start == 0
 
 
 def test_a_turn_longer_than_is_kept_loses_its_beginning_and_says_so() -> None:
     with Harness(SmartTurn, max_turn_s=5) as turn:
-        turn.node.judge = lambda samples: 0.9
-        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 224)):
+        turn.node.judge = sure
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 250)):
             turn.feed(port, body, payload, origin_ns=origin_ns)
-        assert turn.warnings == ["turn 1 is longer than 5 s: its beginning is not transcribed"]
+        assert turn.warnings == ["turn 1 of session 'default' lost its first 2.2 s"]
         [utterance] = [s for s in turn.sent if isinstance(s.body, Utterance)]
-        assert utterance.body.start > 2 * RATE_HZ
+        assert utterance.body.start == 2.25 * RATE_HZ
+
+
+def test_a_turn_without_audio_is_dropped_and_said_so() -> None:
+    with Harness(SmartTurn) as turn:
+        turn.node.judge = sure
+        for event in (SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 224)):
+            turn.feed("speech", event)
+        assert turn.drain() == []
+        assert turn.warnings == ["turn 1 of session 'default' is dropped: its audio never came"]
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "payload", "why"),
+    [(48_000, bytes(1024), "it is of 48000 Hz, 16000 Hz are needed"), (RATE_HZ, bytes(3), "3 bytes are no s16 samples")],
+)
+def test_audio_that_cannot_be_heard_is_told_once(rate_hz: int, payload: bytes, why: str) -> None:
+    with Harness(SmartTurn) as turn:
+        for start in (0, 512):
+            assert turn.feed("audio", AudioFrame(rate_hz, start), payload, session="ann") == []
+        assert turn.warnings == [f"audio of session 'ann' is not heard: {why}"]
 
 
 def test_sessions_have_turns_of_their_own() -> None:
     with Harness(SmartTurn) as turn:
-        turn.node.judge = lambda samples: 0.9
+        turn.node.judge = sure
         for session in ("ann", "bob"):
             for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 224), seconds=2):
                 turn.feed(port, body, payload, origin_ns=origin_ns, session=session)
         assert [(s.session, s.turn) for s in turn.sent if isinstance(s.body, Utterance)] == [("ann", 1), ("bob", 1)]
 
 
+def test_of_too_many_sessions_the_one_unheard_of_for_longest_is_ended() -> None:
+    with Harness(SmartTurn) as turn:
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), seconds=2):
+            turn.feed(port, body, payload, origin_ns=origin_ns, session="ann")
+        for n in range(SESSIONS_REMEMBERED):
+            assert turn.sent == []
+            turn.feed("audio", AudioFrame(RATE_HZ, 0), bytes(1024), session=f"other {n}")
+        assert [(type(s.body), s.session, s.turn) for s in turn.sent] == [(TurnConfirmed, "ann", 1), (Utterance, "ann", 1)]
+
+
 def test_a_folder_that_is_no_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(NodeError) as told:
         Harness(SmartTurn, model=str(tmp_path))
-    assert str(told.value) == f"0 .onnx files in {tmp_path}: `model` must name one Smart Turn model"
+    assert str(told.value) == f"{tmp_path} should hold one .onnx file, and holds none"
 
 
-@pytest.fixture
-def audio() -> Iterator[RecentAudio]:
-    with Harness(SmartTurn, setup=False):
-        yield RecentAudio(seconds=1, sample_rate=RATE_HZ)
+def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "broken.onnx"
+    file.write_bytes(b"broken")
+    with pytest.raises(NodeError) as told:
+        Harness(SmartTurn, model=str(file))
+    assert str(told.value).startswith(f"{file} cannot be loaded as an ONNX model: ")
 
 
-def add(audio: RecentAudio, start: int, values: list[int], spoken_ns: int = 0) -> None:
-    from graph.message import Message
-
-    audio.add(Message(AudioFrame(RATE_HZ, start), np.array(values, "<i2").tobytes(), origin_ns=spoken_ns))
-
-
-def test_lost_frames_are_silence(audio: RecentAudio) -> None:
-    add(audio, 0, [1, 2])
-    add(audio, 4, [5, 6])
-    assert audio.samples(0, 6).tolist() == [1, 2, 0, 0, 5, 6]
-    assert audio.samples(1, 5).tolist() == [2, 0, 0, 5]
-
-
-def test_every_sample_knows_when_it_was_spoken(audio: RecentAudio) -> None:
-    add(audio, 0, [1] * 16, spoken_ns=5_000_000)
-    assert audio.spoken_at_ns(15) == 5_000_000
-    assert audio.spoken_at_ns(0) == 5_000_000 - 15 * 62_500
-    assert audio.spoken_at_ns(99) == 0
-
-
-def test_what_is_old_is_forgotten(audio: RecentAudio) -> None:
-    for start in range(0, 3 * RATE_HZ, 1000):
-        add(audio, start, [start // 1000 + 400] * 1000)
-    assert audio.begin >= 3 * RATE_HZ - RATE_HZ - 1000
-    assert audio.last_loud(0, 3 * RATE_HZ) == 3 * RATE_HZ - 1
-    assert audio.last_loud(0, audio.begin) is None
+def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faster_whisper.feature_extractor", None)
+    monkeypatch.delitem(sys.modules, "nodes.turn.judge", raising=False)
+    monkeypatch.delattr(nodes.turn, "judge", raising=False)
+    with pytest.raises(MissingExtra) as told:
+        Harness(SmartTurn)
+    assert str(told.value) == "SmartTurn needs faster_whisper, which is not installed: pip install 'voicegraph[turn]'"

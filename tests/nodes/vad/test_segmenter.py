@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,8 +26,8 @@ LIMITS = Limits(
 PROBABILITY = {"s": 0.1, "S": 0.9, "m": 0.4}
 
 
-def started(window: int) -> SpeechStarted:
-    return SpeechStarted(window * W, max(0, window - 1) * W)
+def started(window: int, kept: int = 1) -> SpeechStarted:
+    return SpeechStarted(window * W, (window - kept) * W)
 
 
 def paused(window: int, silent: int) -> SpeechPaused:
@@ -40,19 +42,24 @@ HISTORIES: dict[str, tuple[str, list[SpeechEvent]]] = {
     "silence": ("ssssss", []),
     "a click is no speech": ("ssSsss", []),
     "speech is told from its first sample, once it is long enough": ("ssSS", [started(2)]),
-    "the pre-roll does not reach before the beginning": ("SS", [started(0)]),
-    "a short dip is no pause": ("SSSssSSS", [started(0)]),
-    "a pause is told when it is long enough": ("SSSsss", [started(0), paused(3, 3)]),
-    "and again while it lasts": ("SSSsssssss", [started(0), paused(3, 3), paused(3, 5), paused(3, 7)]),
-    "speech goes on after a pause": ("SSSsssSS", [started(0), paused(3, 3), started(6)]),
-    "a click does not end a pause, nor its count": ("SSSsssSss", [started(0), paused(3, 3), paused(3, 5)]),
-    "no pause is told at a sound that may be speech": ("SSSsssSSsss", [started(0), paused(3, 3), started(6), paused(8, 3)]),
-    "long silence ends it": ("SSS" + "s" * 9, [started(0), paused(3, 3), paused(3, 5), paused(3, 7), ended(3, 8)]),
+    "the pre-roll does not reach before the beginning": ("SS", [started(0, kept=0)]),
+    "a short dip is no pause": ("SSSssSSS", [started(0, kept=0)]),
+    "a pause is told when it is long enough": ("SSSsss", [started(0, kept=0), paused(3, 3)]),
+    "and again while it lasts": ("SSSsssssss", [started(0, kept=0), paused(3, 3), paused(3, 5), paused(3, 7)]),
+    "speech goes on after a pause": ("SSSsssSS", [started(0, kept=0), paused(3, 3), started(6)]),
+    "a click does not end a pause, nor its count": ("SSSsssSss", [started(0, kept=0), paused(3, 3), paused(3, 5)]),
+    "no pause is told at a sound that may be speech": (
+        "SSSsssSSsss",
+        [started(0, kept=0), paused(3, 3), started(6), paused(8, 3)],
+    ),
+    "long silence ends it": ("SSS" + "s" * 9, [started(0, kept=0), paused(3, 3), paused(3, 5), paused(3, 7), ended(3, 8)]),
     "the next speech is its own": (
         "SS" + "s" * 8 + "sSS",
-        [started(0), *(paused(2, n) for n in (3, 5, 7)), ended(2, 8), started(11)],
+        [started(0, kept=0), *(paused(2, n) for n in (3, 5, 7)), ended(2, 8), started(11)],
     ),
-    "between the thresholds speech goes on": ("SSmmmmmm", [started(0)]),
+    "between the thresholds speech goes on": ("SSmmmmmm", [started(0, kept=0)]),
+    "between the thresholds a dip goes on": ("SSSsmm", [started(0, kept=0), paused(3, 3)]),
+    "a sound between the thresholds does not end a pause": ("SSSsssmmm", [started(0, kept=0), paused(3, 3), paused(3, 5)]),
     "between the thresholds silence stays silent": ("smmmmmm", []),
     "a sound may rise through the middle": ("sSmm", [started(1)]),
 }
@@ -65,14 +72,26 @@ def test_history(windows: str, expected: list[SpeechEvent]) -> None:
 
 def told(windows: str) -> list[SpeechEvent]:
     segmenter = Segmenter(LIMITS)
-    return [event for n, c in enumerate(windows) for event in segmenter.window(PROBABILITY[c], n * W, W)]
+    return [event for c in windows for event in segmenter.window(PROBABILITY[c], W)]
+
+
+def test_the_pre_roll_does_not_reach_into_the_speech_before() -> None:
+    segmenter = Segmenter(replace(LIMITS, pre_roll=10 * W))
+    events = [event for c in "ssSSsssSS" for event in segmenter.window(PROBABILITY[c], W)]
+    assert events == [SpeechStarted(2 * W, 0), paused(4, 3), SpeechStarted(7 * W, 4 * W)]
+
+
+def test_audio_that_does_not_begin_at_zero() -> None:
+    segmenter = Segmenter(LIMITS, begin=100 * W)
+    events = [event for c in "SSsss" for event in segmenter.window(PROBABILITY[c], W)]
+    assert events == [SpeechStarted(100 * W, 100 * W), paused(102, 3)]
 
 
 @pytest.mark.parametrize(("windows", "last"), [("SSS", ended(3, 0)), ("SSSss", ended(3, 2)), ("SSSssss", ended(3, 4))])
 def test_the_end_of_the_audio_ends_the_speech(windows: str, last: SpeechEnded) -> None:
     segmenter = Segmenter(LIMITS)
-    for n, c in enumerate(windows):
-        list(segmenter.window(PROBABILITY[c], n * W, W))
+    for c in windows:
+        list(segmenter.window(PROBABILITY[c], W))
     assert list(segmenter.finish()) == [last]
     assert list(segmenter.finish()) == []
 

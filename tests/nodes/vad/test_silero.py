@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from graph.errors import MissingExtra, NodeError
+from graph.models import locate
 from graph.testing import Harness
 from nodes.kinds import AudioFrame
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
-from nodes.vad.silero import SileroVad
+from nodes.vad.silero import SESSIONS_REMEMBERED, SileroConfig, SileroVad
 from tests.nodes.recording import RATE_HZ, frames
 
 pytestmark = pytest.mark.models
@@ -75,6 +79,35 @@ def test_an_event_carries_the_time_of_the_frame_that_caused_it() -> None:
                 assert sent.origin_ns == spoken_ns
 
 
+def windows_heard(vad: Harness[SileroVad], starts: Iterable[int]) -> None:
+    """Feed the frames of the recording that begin at these samples."""
+    by_start = {frame.start: (frame, payload, spoken_ns) for frame, payload, spoken_ns in frames()}
+    for start in starts:
+        frame, payload, spoken_ns = by_start[start]
+        vad.feed("audio", frame, payload, origin_ns=spoken_ns)
+
+
+def test_lost_frames_are_counted() -> None:
+    with Harness(SileroVad) as vad:
+        windows_heard(vad, [n * 512 for n in range(100) if n not in (50, 51, 60)])
+        vad.drain()
+        assert vad.warnings == ["audio of session 'default' had 2 gaps: 96 ms never came"]
+
+
+@pytest.mark.parametrize("jump", ["ahead", "back"])
+def test_open_speech_ends_where_the_count_of_samples_jumps(heard: list[Any], jump: str) -> None:
+    begun = next(e for e in heard if isinstance(e, SpeechStarted))
+    cut = (begun.at + RATE_HZ) // 512 * 512  # in the middle of the first question
+    again = cut + 64 * 512 if jump == "ahead" else 0
+    with Harness(SileroVad) as vad:
+        windows_heard(vad, range(0, cut, 512))
+        assert [s.body for s in vad.sent] == [begun]
+        windows_heard(vad, [again])
+        assert vad.sent[-1].body == SpeechEnded(cut, 0)
+        windows_heard(vad, range(again + 512, again + 20 * RATE_HZ, 512))
+        assert any(isinstance(s.body, SpeechStarted) for s in vad.sent[2:]), "what comes then is heard like any other"
+
+
 def test_lost_frames_shift_nothing(heard: list[Any]) -> None:
     with Harness(SileroVad) as vad:
         for n, (frame, payload, _) in enumerate(frames()):
@@ -93,31 +126,75 @@ def test_no_speech_is_told() -> None:
         assert vad.warnings == ["no speech was heard in 3.0 s of audio"]
 
 
-def test_audio_of_another_rate_is_told_once_and_passed_over() -> None:
+@pytest.mark.parametrize(
+    ("rate_hz", "payload", "why"),
+    [(48_000, bytes(1024), "it is of 48000 Hz, 16000 Hz are needed"), (RATE_HZ, bytes(3), "3 bytes are no s16 samples")],
+)
+def test_audio_that_cannot_be_heard_is_told_once_and_passed_over(
+    heard: list[Any], rate_hz: int, payload: bytes, why: str
+) -> None:
     with Harness(SileroVad) as vad:
-        for start in (0, 512):
-            assert vad.feed("audio", AudioFrame(48_000, start), bytes(1024), session="ann") == []
-        assert vad.warnings == ["audio of 48000 Hz in session 'ann' is not heard: 16000 Hz is needed"]
+        for frame, good, _ in frames():
+            assert vad.feed("audio", AudioFrame(rate_hz, frame.start), payload, session="ann") == []
+            vad.feed("audio", frame, good, session="bob")
+        vad.drain()
+        assert vad.warnings == [f"audio of session 'ann' is not heard: {why}"]
+        assert [s.body for s in vad.sent if s.session == "bob"] == heard
+
+
+def test_of_too_many_sessions_the_one_unheard_of_for_longest_is_ended(heard: list[Any]) -> None:
+    begun = next(e for e in heard if isinstance(e, SpeechStarted))
+    with Harness(SileroVad) as vad:
+        windows_heard(vad, range(0, begun.at + RATE_HZ, 512))
+        assert [s.body for s in vad.sent] == [begun]
+        for n in range(SESSIONS_REMEMBERED):
+            assert vad.sent[1:] == []
+            vad.feed("audio", AudioFrame(RATE_HZ, 0), b"", session=f"other {n}")
+        [ended] = vad.sent[1:]
+        assert isinstance(ended.body, SpeechEnded)
+        assert ended.session == "default"
 
 
 def test_speech_still_open_at_the_end_is_ended() -> None:
     with Harness(SileroVad) as vad:
-        for frame, payload, _ in frames(tail_s=0):
+        for frame, payload, spoken_ns in frames(tail_s=0):
             if frame.start < int(2 * RATE_HZ):  # in the middle of the first question
-                vad.feed("audio", frame, payload)
+                vad.feed("audio", frame, payload, session="ann", origin_ns=spoken_ns)
+                last_ns = spoken_ns
         assert isinstance(vad.sent[-1].body, SpeechStarted)
         [end] = vad.drain()
         assert isinstance(end.body, SpeechEnded)
+        assert (end.session, end.origin_ns) == ("ann", last_ns)
 
 
 def test_a_folder_without_the_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(NodeError) as told:
         Harness(SileroVad, model=str(tmp_path))
-    assert str(told.value) == f"no silero_vad_16k_op15.onnx in {tmp_path}: `model` must name a Silero VAD model"
+    assert str(told.value) == f"{tmp_path} should hold one .onnx file, and holds none"
+
+
+@pytest.mark.parametrize(("runtime", "suffix"), [("onnx", ".onnx"), ("torch", ".jit")])
+def test_a_file_that_is_no_model_is_told(tmp_path: Path, runtime: str, suffix: str) -> None:
+    if runtime == "torch":
+        pytest.importorskip("torch", reason="the extra 'torch' is not installed")
+    file = tmp_path / f"broken{suffix}"
+    file.write_bytes(b"broken")
+    with pytest.raises(NodeError) as told:
+        Harness(SileroVad, model=str(file), runtime=runtime)
+    assert str(told.value).startswith(f"{file} cannot be loaded as ")
+
+
+def test_the_model_may_be_a_file(heard: list[Any]) -> None:
+    assert events(model=str(next(locate("silero-vad").glob("*.onnx")))) == heard
+
+
+def test_the_thresholds_are_in_order() -> None:
+    with pytest.raises(ValidationError, match=r"neg_threshold \(0.6\) is above threshold \(0.5\)"):
+        SileroConfig(neg_threshold=0.6)
 
 
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtra) as told:
         Harness(SileroVad, runtime="torch")
     assert str(told.value) == "SileroVad needs torch, which is not installed: pip install 'voicegraph[torch]'"

@@ -1,0 +1,93 @@
+"""One session's turns: its audio, its speech events and the judge brought together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from nodes.speech_audio import samples
+from nodes.turn.recent_audio import RecentAudio, last_loud
+from nodes.turn.taking import Ask, Confirm, Pend, Rules, TurnTaking
+from nodes.vad.base import SpeechEnded, SpeechStarted
+
+if TYPE_CHECKING:
+    from nodes.turn.judge import Judge
+    from nodes.vad.segmenter import SpeechEvent
+
+TAIL_MS = 200  # of the pause goes with the utterance: words fade out
+VAD_LAG_MS = 30_000  # how far the VAD may be behind the audio before a turn of full length loses its beginning
+MOST_WAITING = 2000  # events, a minute of pause: whoever waits longer waits for audio that never comes
+
+
+class Spoken(NamedTuple):
+    """What was said in a turn."""
+
+    begin: int  # first sample
+    payload: bytes  # s16 little-endian
+    lost: int  # samples missing at the beginning
+    last_loud_ns: int  # when the last loud sample was spoken
+
+
+class Session:
+    """Audio and events in, decisions out. An event waits until the audio it speaks of is there."""
+
+    def __init__(self, rules: Rules, judge: Judge, max_turn_ms: int) -> None:
+        self.taking = TurnTaking(rules)
+        self.origin_ns = 0  # of the event that led to the newest decision
+        self.warned = False  # of frames that cannot be heard
+        self._judge = judge
+        self._max_turn = samples(max_turn_ms)
+        self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))
+        self._waiting: deque[tuple[SpeechEvent, int]] = deque()
+
+    def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Pend | Confirm]:
+        """Take in a frame of s16 samples, the first of which has the index `begin`."""
+        self._audio.add(payload, begin, origin_ns)
+        yield from self._proceed()
+
+    def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Pend | Confirm]:
+        """Take in a speech event."""
+        self._waiting.append((event, origin_ns))
+        yield from self._proceed()
+
+    def finish(self) -> Iterator[Pend | Confirm]:
+        """Nothing more will come: an open turn is over."""
+        while self._waiting:
+            yield from self._decide(*self._waiting.popleft())
+        yield from self._decide(SpeechEnded(self._audio.end, silence_ms=0), self.origin_ns)
+
+    def spoken(self) -> Spoken | None:
+        """What was said in the turn that was just confirmed; None when its audio never came."""
+        taking, audio = self.taking, self._audio
+        begin = max(taking.begin, self._heard_to() - self._max_turn, audio.begin)
+        sound = audio.samples(begin, min(self._heard_to(), taking.speech_end + samples(TAIL_MS)))
+        if not len(sound):
+            return None
+        loud = last_loud(sound)
+        last = taking.speech_end - 1 if loud is None else begin + loud
+        return Spoken(begin, sound.tobytes(), begin - taking.begin, audio.spoken_at_ns(last))
+
+    def _proceed(self) -> Iterator[Pend | Confirm]:
+        while self._waiting:
+            event, origin_ns = self._waiting[0]
+            if _audio_needed(event) > self._audio.end and len(self._waiting) <= MOST_WAITING:
+                return
+            self._waiting.popleft()
+            yield from self._decide(event, origin_ns)
+
+    def _decide(self, event: SpeechEvent, origin_ns: int) -> Iterator[Pend | Confirm]:
+        self.origin_ns = origin_ns
+        decision = self.taking.hear(event)
+        if isinstance(decision, Ask):
+            yield self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
+        elif decision is not None:
+            yield decision
+
+    def _heard_to(self) -> int:
+        return self.taking.speech_end + samples(self.taking.silence_ms)
+
+
+def _audio_needed(event: SpeechEvent) -> int:
+    """The first sample after what an event speaks of."""
+    return event.at if isinstance(event, SpeechStarted) else event.at + samples(event.silence_ms)
