@@ -23,7 +23,7 @@ SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
 PLAN = "plan.msgpack"
 
 
-class NodeProcess(msgspec.Struct):
+class NodeProcess(msgspec.Struct, frozen=True):
     """Who an instance is: a process id alone may have been given to somebody else since."""
 
     pid: int
