@@ -178,7 +178,7 @@ def test_two_supervisors_never_own_one_graph(tmp_path: Path) -> None:
 def test_a_graph_is_started_again_over_what_a_killed_supervisor_left(tmp_path: Path) -> None:
     with graph_run(tmp_path, chain(tmp_path, every_ms=1, count=200_000)) as run:
         run.running()
-        left = {p.pid for p in run.workers().values()}
+        left = {process_of(p.pid) for p in run.workers().values()}
         run.process.kill()
         run.wait()
         with graph_run(tmp_path, chain(tmp_path), XDG_RUNTIME_DIR=str(run.runtime)) as second:
