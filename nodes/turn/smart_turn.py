@@ -26,12 +26,12 @@ SESSIONS_REMEMBERED = 100  # at up to 3 MB with the default length of a turn
 
 
 class SmartTurnConfig(NodeConfig):
-    """Parameters of turn.smart_turn."""
+    """Parameters of turn.smart_turn. The defaults were measured: docs/decisions/0010-asking-the-judge.md."""
 
     model: str = Field("smart-turn-v3", description="a catalogue name, a folder with one .onnx file, or that file")
-    threshold: float = Field(0.5, gt=0, lt=1, description="probability from which the judge is believed")
+    threshold: float = Field(0.7, gt=0, lt=1, description="probability from which the judge is believed")
     ask_at_ms: tuple[Annotated[int, Field(ge=32)], ...] = Field(
-        (200, 400, 800), min_length=1, description="silences at which the judge is asked in a pause"
+        (400, 700, 1000, 1400), min_length=1, description="silences at which the judge is asked in a pause"
     )
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
     max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")

@@ -136,9 +136,9 @@ def test_a_judge_that_is_never_sure_is_overruled_by_the_ceiling() -> None:
 def test_speech_that_goes_on_is_the_same_turn_with_a_second_thought() -> None:
     on = [
         SpeechStarted(1600, 0),
-        SpeechPaused(RATE_HZ, 224),
+        SpeechPaused(RATE_HZ, 416),
         SpeechStarted(2 * RATE_HZ, RATE_HZ),
-        SpeechPaused(3 * RATE_HZ, 224),
+        SpeechPaused(3 * RATE_HZ, 416),
     ]
     answers = iter([0.1, 0.9])
     sent, _ = heard(feed_of(*on), lambda samples: next(answers))
@@ -153,17 +153,17 @@ def test_speech_that_goes_on_is_the_same_turn_with_a_second_thought() -> None:
 def test_a_turn_longer_than_is_kept_loses_its_beginning_and_says_so() -> None:
     with Harness(SmartTurn, max_turn_s=5) as turn:
         turn.node.judge = sure
-        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 250)):
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 500)):
             turn.feed(port, body, payload, origin_ns=origin_ns)
-        assert turn.warnings == ["turn 1 of session 'default' lost its first 2.2 s"]
+        assert turn.warnings == ["turn 1 of session 'default' lost its first 2.5 s"]
         [utterance] = [s for s in turn.sent if isinstance(s.body, Utterance)]
-        assert utterance.body.start == 2.25 * RATE_HZ
+        assert utterance.body.start == 2.5 * RATE_HZ
 
 
 def test_a_turn_without_audio_is_dropped_and_said_so() -> None:
     with Harness(SmartTurn) as turn:
         turn.node.judge = sure
-        for event in (SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 224)):
+        for event in (SpeechStarted(1600, 0), SpeechPaused(7 * RATE_HZ, 416)):
             turn.feed("speech", event)
         assert turn.drain() == []
         assert turn.warnings == ["turn 1 of session 'default' is dropped: its audio never came"]
@@ -184,7 +184,7 @@ def test_sessions_have_turns_of_their_own() -> None:
     with Harness(SmartTurn) as turn:
         turn.node.judge = sure
         for session in ("ann", "bob"):
-            for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 224), seconds=2):
+            for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416), seconds=2):
                 turn.feed(port, body, payload, origin_ns=origin_ns, session=session)
         assert [(s.session, s.turn) for s in turn.sent if isinstance(s.body, Utterance)] == [("ann", 1), ("bob", 1)]
 
