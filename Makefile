@@ -17,7 +17,7 @@ run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in 
 
 test: $(VENV)/.dev ## run all tests
 	@$(GRAPH) models pull --all
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
 	@$(VENV)/bin/ruff check .
