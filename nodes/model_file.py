@@ -16,11 +16,18 @@ def model_file(reference: str, suffix: str) -> Path:
     :raises ModelError: the model is unknown or not here.
     :raises NodeError: its folder holds no such file, or several.
     """
-    found = locate(reference)
+    return only_file(locate(reference), suffix)
+
+
+def only_file(found: Path, suffix: str) -> Path:
+    """The file itself, or the only one with this suffix in a folder or below it.
+
+    :raises NodeError: the folder holds no such file, or several.
+    """
     if found.is_file():
         return found
-    files = sorted(found.glob(f"*{suffix}"))
+    files = sorted(found.rglob(f"*{suffix}"))
     if len(files) != 1:
-        there = f"{', '.join(f.name for f in files)}: name one of them" if files else "none"
-        raise NodeError(f"{found} should hold one {suffix} file, and holds {there}")
+        names = ", ".join(str(f.relative_to(found)) for f in files)
+        raise NodeError(f"{found} should hold one {suffix} file, and holds {f'{names}: name one of them' if files else 'none'}")
     return files[0]

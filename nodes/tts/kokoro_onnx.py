@@ -10,6 +10,7 @@ from kokoro_onnx.config import DEFAULT_VOCAB, MAX_PHONEME_LENGTH
 from kokoro_onnx.session import embedded_vocab, input_dtypes
 
 from graph.errors import NodeError
+from nodes.model_file import only_file
 from nodes.tts.kokoro_voice import find_voice
 from nodes.tts.onnx import AbortableSession
 
@@ -27,7 +28,7 @@ class OnnxKokoro:
 
     def __init__(self, model: Path, voice: str, *, threads: int, device: str) -> None:
         """:raises NodeError: the model or the voice is not there or not what it should be."""
-        file = _model_file(model)
+        file = only_file(model, ".onnx")
         styles = np.fromfile(find_voice([file.parent, file.parent.parent], voice, ".bin"), np.float32)
         if not styles.size or styles.size % 256:
             raise NodeError(f"voice '{voice}' of {model} is damaged: it is not made of style vectors of 256 numbers")
@@ -52,13 +53,3 @@ class OnnxKokoro:
 
     def abort(self) -> None:
         self._session.abort()
-
-
-def _model_file(model: Path) -> Path:
-    if model.is_file():
-        return model
-    files = sorted(model.rglob("*.onnx"))
-    if len(files) != 1:
-        there = f"several: {', '.join(str(f.relative_to(model)) for f in files)}; name one of them" if files else "none"
-        raise NodeError(f"{model} should hold one .onnx file, and holds {there}")
-    return files[0]

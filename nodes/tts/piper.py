@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from graph.errors import NodeError
-from graph.models import locate
 from graph.node import NodeConfig
 from graph.validation import did_you_mean
+from nodes.model_file import model_file
 from nodes.tts.speech import SpeechConfig, SpeechNode
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ class Piper(SpeechNode):
             raise self.missing(str(error.name)) from error
         config = self.config
         self.runtime.status(f"loading {config.model}")
-        file, described = _files(locate(config.model))
+        file = model_file(config.model, ".onnx")
+        described = file.with_name(f"{file.name}.json")
         try:
             voice_config = piper.PiperConfig.from_dict(json.loads(described.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError) as error:
@@ -82,14 +82,6 @@ class _Voice:
 
     def abort(self) -> None:
         self._session.abort()
-
-
-def _files(model: Path) -> tuple[Path, Path]:
-    files = [model] if model.is_file() else sorted(model.glob("*.onnx"))
-    if len(files) != 1:
-        there = f"several: {', '.join(f.name for f in files)}; name one of them" if files else "none"
-        raise NodeError(f"{model} should hold one .onnx file, and holds {there}")
-    return files[0], files[0].with_name(f"{files[0].name}.json")
 
 
 def _speaker(speaker: str | int | None, voice: Any, model: str) -> int | None:

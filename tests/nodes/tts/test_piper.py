@@ -93,5 +93,5 @@ def test_a_file_that_is_no_model_is_told(tmp_path: Path) -> None:
     with pytest.raises(NodeError, match=r"v\.onnx cannot be loaded as an ONNX model: "):
         Harness(Piper, model=str(at))
     (at / "w.onnx").touch()
-    with pytest.raises(NodeError, match=r"should hold one \.onnx file, and holds several: v\.onnx, w\.onnx; name one of them"):
+    with pytest.raises(NodeError, match=r"should hold one \.onnx file, and holds v\.onnx, w\.onnx: name one of them"):
         Harness(Piper, model=str(at))
