@@ -59,9 +59,7 @@ def _end_leftovers(directory: RunDir) -> None:
         LocalLauncher.kill_group(left.pid, signal.SIGKILL)
     while directory.alive():
         time.sleep(0.01)
-    for file in directory.path.iterdir():
-        if file.name != "lock":
-            file.unlink()
+    directory.clear()
 
 
 class _Runner:

@@ -20,7 +20,9 @@ from graph.errors import VoicegraphError
 from graph.plan import Plan
 
 SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
+LOCK = "lock"
 PLAN = "plan.msgpack"
+SCRATCH = "scratch"  # a link
 
 
 class NodeProcess(msgspec.Struct, frozen=True):
@@ -96,7 +98,7 @@ class RunDir:
         while True:
             self.path.mkdir(mode=0o700, exist_ok=True)
             try:
-                held = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                held = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:
                 continue  # an earlier run is just leaving
             try:
@@ -105,7 +107,7 @@ class RunDir:
                 owner = os.read(held, 20).decode() or "?"
                 os.close(held)
                 raise VoicegraphError(f"this graph is running already (process {owner}): stop it first") from None
-            if (self.path / "lock").exists() and (self.path / "lock").stat().st_ino == os.fstat(held).st_ino:
+            if (self.path / LOCK).exists() and (self.path / LOCK).stat().st_ino == os.fstat(held).st_ino:
                 os.truncate(held, 0)
                 os.write(held, str(os.getpid()).encode())
                 return held
@@ -126,6 +128,12 @@ class RunDir:
 
     def read_plan(self) -> Plan:
         return msgspec.msgpack.decode((self.path / PLAN).read_bytes(), type=Plan)
+
+    def make_scratch(self) -> Path:
+        """A folder for the temporary files of the nodes; goes with the run, also when they are killed."""
+        made = Path(tempfile.mkdtemp(prefix="vg-"))
+        (self.path / SCRATCH).symlink_to(made)
+        return made
 
     def register(self, instance: str, pid: int) -> None:
         """Note down the process of an instance."""
@@ -151,7 +159,7 @@ class RunDir:
         if self.alive():
             return
         try:
-            held = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+            held = os.open(self.path / LOCK, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
@@ -162,6 +170,14 @@ class RunDir:
         finally:
             os.close(held)
 
+    def clear(self) -> None:
+        """Remove all that a run left but the lock; call as the owner."""
+        shutil.rmtree((self.path / SCRATCH).resolve(), ignore_errors=True)
+        for file in self.path.iterdir():
+            if file.name != LOCK:
+                file.unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Take the folder away with all that is in it; call as its owner."""
+        self.clear()
         shutil.rmtree(self.path, ignore_errors=True)

@@ -24,6 +24,7 @@ class LocalLauncher:
         self._plan = plan
         self._run = run
         self._logs = logs
+        self._scratch = run.make_scratch()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def log(self, instance: str) -> Path:
@@ -33,7 +34,12 @@ class LocalLauncher:
     def spawn(self, instance: str) -> int:
         """Start an instance; returns its process id."""
         node = self._plan.node(self._plan.instance(instance).node)
-        environment = {**os.environ, "PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **os.environ,
+            "PYTHONFAULTHANDLER": "1",
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(self._scratch),
+        }
         for variable in _THREAD_VARIABLES:
             if node.threads is not None:
                 environment[variable] = str(node.threads)

@@ -89,6 +89,19 @@ def test_the_folder_of_a_new_owner_is_left_alone(run: RunDir) -> None:
     os.close(held)
 
 
+def test_temporary_files_of_nodes_go_with_the_run(run: RunDir) -> None:
+    held = run.lock()
+    scratch = run.make_scratch()
+    (scratch / "library.so").touch()
+    run.clear()
+    assert not scratch.exists()
+    assert list(run.path.iterdir()) == [run.path / "lock"]
+    scratch = run.make_scratch()
+    run.remove()
+    assert not scratch.exists()
+    os.close(held)
+
+
 def test_a_socket_path_that_is_too_long_is_told(run: RunDir) -> None:
     run.check_length(plan())
     with pytest.raises(VoicegraphError, match=r"is longer than 107 bytes: set XDG_RUNTIME_DIR to a shorter folder"):
