@@ -27,7 +27,7 @@ Teller: TypeAlias = Callable[[Tell, Supervisor], None]
 
 
 def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
-    """Run a graph to its end. Ctrl-C and SIGTERM drain it, a second one stops it at once.
+    """Run a graph to its end. Ctrl-C, SIGTERM and a closed terminal drain it, a second one stops it at once.
 
     `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
 
@@ -126,7 +126,7 @@ class _Runner:
         def note(number: int, frame: object) -> None:
             self._interruptions += 1
 
-        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
         finally:

@@ -89,10 +89,11 @@ def test_every_node_is_its_own_process_and_is_named_in_the_report(tmp_path: Path
         assert run.report["turns"][0]["marks"]["collected"]["pid"] == pids["end"]
 
 
-def test_ctrl_c_drains(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_drains_and_so_does_a_closed_terminal(tmp_path: Path, how: signal.Signals) -> None:
     with graph_run(tmp_path, chain(tmp_path, every_ms=1, count=200_000)) as run:
         run.running()
-        interrupt(run)
+        run.process.send_signal(how)
         assert run.wait() == 0, run.stderr
         edge = run.edge("mid.out->end.x")
         assert edge["sent"] == edge["delivered"] == len(heard(tmp_path))
