@@ -19,6 +19,7 @@ from graph.links.base import EdgeStatistics, readable
 from graph.message import DEFAULT_SESSION, Mark, now_ns
 
 BEAT_MS = 500
+LINGER_MS = 500  # how long a leaving node tries to get its last words out
 
 
 class TurnMark(msgspec.Struct):
@@ -126,7 +127,7 @@ class ControlClient:
     """A node's end: a thread that beats, passes commands on, and notices when the supervisor is gone.
 
     Commands are read from `commands`; `wake` is a descriptor that becomes readable when there is one. When nothing was
-    heard for `orphan_after_s`, a `Drain` is passed on; `orphaned` tells why. If the node is still there
+    heard for `orphan_after_s` after a beat, a `Drain` is passed on; `orphaned` tells why. If the node is still there
     `drain_within_s` later, `abandon` is called from the thread: it must end the process.
     """
 
@@ -183,33 +184,40 @@ class ControlClient:
         context: zmq.Context[Any] = zmq.Context()
         dealer = context.socket(zmq.DEALER)
         dealer.setsockopt(zmq.IDENTITY, self._instance.encode())
-        dealer.setsockopt(zmq.LINGER, 500)
+        dealer.setsockopt(zmq.LINGER, LINGER_MS)
         dealer.setsockopt(zmq.RECONNECT_IVL, 10)
         dealer.setsockopt(zmq.IMMEDIATE, 1)  # no stale beats piled up for a supervisor that is gone
         dealer.connect(self._endpoint)
         poller = zmq.Poller()
         poller.register(dealer, zmq.POLLIN)
         poller.register(self._nudged, zmq.POLLIN)
-        heard_ns = beat_ns = now_ns()
+        beat_ns = now_ns()
+        # Only beats are answered, so silence counts from a beat: a native call that holds the interpreter's lock stops
+        # the beats too, and what nobody asked nobody answers.
+        asked_ns: int | None = beat_ns
         waiting: list[FromNode] = [Hello(os.getpid())]
-        while True:
+        while not self._closing.is_set():
             poller.poll(max(0, BEAT_MS - (now_ns() - beat_ns) // 1_000_000))
-            closing = self._closing.is_set()
             _clear(self._nudged)
-            while not self._outbox.empty():
-                waiting.append(self._outbox.get())
-            if now_ns() - beat_ns >= BEAT_MS * 1_000_000 and not waiting:
+            waiting += self._said()
+            if now_ns() - beat_ns >= BEAT_MS * 1_000_000:
                 beat_ns = now_ns()
+                asked_ns = beat_ns if asked_ns is None else asked_ns
                 waiting.append(self._beat())
             waiting = _send_what_goes(dealer, waiting)
             while readable(dealer):
-                heard_ns = now_ns()
+                asked_ns = None
                 self._received(dealer.recv_multipart()[-1])
-            if closing:
-                break
-            self._look_after_orphan(now_ns() - heard_ns)
+            if asked_ns is not None:
+                self._look_after_orphan(now_ns() - asked_ns)
+        waiting = _send_what_goes(dealer, waiting + self._said())
+        if waiting and dealer.poll(LINGER_MS, zmq.POLLOUT):  # it leaves before it was ever connected
+            _send_what_goes(dealer, waiting)
         dealer.close()
         context.term()
+
+    def _said(self) -> list[FromNode]:
+        return [self._outbox.get() for _ in range(self._outbox.qsize())]
 
     def _received(self, frame: bytes) -> None:
         try:
