@@ -75,7 +75,9 @@ class QueueOut:
         window = min(edge.depth, WINDOW) if len(takers) == 1 else 1
         self._lanes: dict[str, _Lane] = {}
         for taker, endpoint in zip(takers, endpoints, strict=True):
-            push = socket(context, zmq.PUSH, window + 1)
+            # No high-water mark: credit bounds what can be in it. libzmq learns late of what has left a pipe, so a mark
+            # near the window would block the producer for ever behind a taker that died.
+            push = socket(context, zmq.PUSH, 0)
             push.connect(endpoint)
             self._lanes[taker.id] = _Lane(push, window)
         self._greeted: set[str] = set()
@@ -225,9 +227,10 @@ class QueueIn:
     def finished(self, taken: tuple[str, str, int]) -> None:
         """A message has been handled: it will be acknowledged at the latest with the next `flush`."""
         producer, edge, seq = taken
-        count = self._unsent.get((producer, edge), (0, 0))[1] + 1
-        self._unsent[(producer, edge)] = (seq, count)
-        if count >= ACK_EVERY:
+        newest, count = self._unsent.get((producer, edge), (0, 0))
+        # What became stale is finished before what was in hand: the last to finish need not be the newest.
+        self._unsent[(producer, edge)] = (max(newest, seq), count + 1)
+        if count + 1 >= ACK_EVERY:
             self.flush()
 
     @property

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from graph.links.base import Ended
+from graph.links.base import Arrival, Ended
 from graph.links.queue import WINDOW
 
 from .ends import Number, QueueEnds, header, numbers, until
@@ -16,6 +17,11 @@ def push(ends: QueueEnds, count: int) -> int:
         if not ends.out.push(header(), Number(n), b""):
             return n
     return count
+
+
+def serve_credit(ends: QueueEnds) -> None:
+    for notice in ends.credit.receive():
+        ends.out.credit(notice)
 
 
 def test_everything_arrives_in_order(tmp_path: Path) -> None:
@@ -124,4 +130,34 @@ def test_junk_on_the_credit_socket_is_nobodys_credit(tmp_path: Path) -> None:
     assert ends.out.full
     until(lambda: ends.finish(0) > 0, ends.serve)
     until(lambda: not ends.out.full, ends.serve)
+    ends.close()
+
+
+def test_a_taker_that_died_never_holds_up_its_producer(tmp_path: Path) -> None:
+    """Credit it gave before it died is still spent on it; the supervisor decides what becomes of the graph."""
+    ends = QueueEnds(tmp_path)
+    ends.connect()
+    assert push(ends, 64) == 64
+    until(lambda: len(ends.got[0]) == WINDOW, ends.serve)
+    ends.finish(0)
+    ends.takers[0].socket.close(0)
+    dealing = Thread(target=lambda: until(lambda: ends.out.empty, lambda: serve_credit(ends)), daemon=True)
+    dealing.start()
+    dealing.join(timeout=10)
+    assert not dealing.is_alive(), "it waits for the dead"
+    assert ends.out.empty
+    ends.close()
+
+
+def test_a_later_message_finished_first_gives_no_credit_away(tmp_path: Path) -> None:
+    """What became stale is finished while an earlier message is still in hand."""
+    ends = QueueEnds(tmp_path, depth=3)
+    ends.connect()
+    assert push(ends, 3) == 3
+    until(lambda: len(ends.got[0]) == 3, ends.serve)
+    taken = [a.taken for a in ends.got[0] if isinstance(a, Arrival) and a.taken]
+    for one in (taken[2], taken[0], taken[1]):
+        ends.takers[0].finished(one)
+    ends.takers[0].flush()
+    until(lambda: push(ends, 3) == 3, ends.serve)
     ends.close()
