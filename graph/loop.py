@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any
 
 from graph.control import Beat, ControlClient, Drain, Drained, Loaded, Ready, Start, Stop, TurnMark, Warned
@@ -12,7 +13,6 @@ from graph.control import Status as StatusMessage
 from graph.links.base import Arrival, Ended
 from graph.message import PROTOCOL, Header, Mark, Message, host_id, now_ns
 from graph.node import TELEMETRY, Handled, Node, Outgoing, Step, Until
-from graph.plan import Edge
 from graph.steps import steps
 from graph.wiring import Wiring
 
@@ -44,17 +44,17 @@ class Loop:
         self._looked_ns = 0
         self._started = False
         self._draining = False
+        self._source = False
         self._runner = asyncio.Runner()
         self._marks: deque[TurnMark] = deque()
+        self._marks_lock = Lock()  # two threads may beat at once
 
     def attach(self, node: Node) -> None:
         """The node to run; made after the loop because the loop is its runtime."""
         self._node = node
         self._handlers = {name: getattr(node, f"on_{name}", None) for name in node.inputs()}
-        self._open_inputs = {edge.input for edge in self._edges()}
-
-    def _edges(self) -> list[Edge]:
-        return [route.edge for route in self._wiring.routes.values()]
+        self._edges = [route.edge for route in self._wiring.routes.values()]
+        self._open_inputs = {edge.input for edge in self._edges}
 
     # ---------------------------------------------------------------- the course of a node's life
 
@@ -67,6 +67,7 @@ class Loop:
         while not self._wiring.ready:
             self._pump(IDLE_MS)
         self._control.send(Ready())
+        self._source = source
         if source:
             while not (self._started or self._draining):
                 self._pump(IDLE_MS)
@@ -78,13 +79,15 @@ class Loop:
 
     def _consume(self) -> None:
         while self._inbox or any(self._awaited.values()):
+            if self._wiring.acknowledgements_waiting and not self._wiring.jobs_waiting:
+                self._pump(0)
+                if not self._wiring.jobs_waiting:  # streams may leave no rest, but a queue's producer waits for its credit
+                    self._wiring.acknowledge()
+            elif not self._inbox:
+                self._pump(IDLE_MS)
+            elif now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
+                self._pump(0)
             if not self._inbox:
-                if self._wiring.acknowledgements_waiting:
-                    self._pump(0)
-                    if not self._inbox:
-                        self._wiring.acknowledge()
-                else:
-                    self._pump(IDLE_MS)
                 continue
             arrival = self._inbox.popleft()
             if isinstance(arrival, Ended):
@@ -95,20 +98,32 @@ class Loop:
     def _end(self) -> None:
         while not self._wiring.flushed():
             self._pump(IDLE_MS)
+            self._drop_all()
         self._wiring.end_queues()
-        self._wiring.acknowledge()
+        self._drop_all()
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:
             self._wiring.end()
             self._pump(IDLE_MS)
+            self._drop_all()
         self._wiring.end()
+
+    def _drop_all(self) -> None:
+        """What a loop of the graph still brings after the end is handled by nobody, but its producer gets its credit."""
+        for arrival in self._inbox:
+            if isinstance(arrival, Arrival):
+                arrival.route.waiting -= 1
+                arrival.route.statistics.dropped += 1
+                self._acknowledge(arrival)
+        self._inbox.clear()
+        self._wiring.acknowledge()
 
     def _ended(self, ended: Ended) -> None:
         for edge in ended.edges:
             self._awaited.get(edge, set()).discard(ended.instance)
         for name in sorted(self._open_inputs):
-            if not any(self._awaited.get(e.id) for e in self._edges() if e.input == name):
+            if not any(self._awaited.get(e.id) for e in self._edges if e.input == name):
                 self._open_inputs.discard(name)
                 self._steps(self._node.on_input_end(name))
 
@@ -132,7 +147,8 @@ class Loop:
 
     def beat(self) -> Beat:
         """What was counted so far, and the marks since the last beat; called from the control thread too."""
-        marks = [self._marks.popleft() for _ in range(len(self._marks))]
+        with self._marks_lock:
+            marks = [self._marks.popleft() for _ in range(len(self._marks))]
         return Beat(dict(self._wiring.streams_out.sent), self._wiring.statistics(), marks)
 
     def close(self) -> None:
@@ -165,10 +181,13 @@ class Loop:
                 close()
 
     def _wait(self, at_ns: int) -> None:
+        draining = self._draining
         while (left_ns := at_ns - now_ns()) > 0:
             self._pump(-(-left_ns // 1_000_000))
             if self._handling is not None and self._stale(self._handling):
                 return
+            if self._source and self._draining and not draining:
+                return  # it was asked to stop just now
 
     def _send(self, out: Outgoing) -> None:
         cause = self._handling
@@ -232,7 +251,7 @@ class Loop:
         self._inbox.append(arrival)
 
     def _interrupted(self, arrival: Arrival) -> None:
-        """Make what is older stale, drop what waits of it, and put the interruption before everything else."""
+        """Make what is older stale, drop what waits of it, and put the interruption behind earlier ones, before all else."""
         message = arrival.message
         newest = max((message.turn, message.revision), self._newest.pop(message.session, (0, 0)))
         self._newest[message.session] = newest
@@ -240,9 +259,11 @@ class Loop:
             self._newest.popitem(last=False)
         waiting, self._inbox = self._inbox, deque()
         arrival.route.waiting += 1
+        while waiting and isinstance(waiting[0], Arrival) and waiting[0].route.interrupts:
+            self._inbox.append(waiting.popleft())
         self._inbox.append(arrival)
         for one in waiting:
-            if isinstance(one, Arrival) and not one.route.interrupts and self._stale(one.message):
+            if isinstance(one, Arrival) and self._stale(one.message):
                 one.route.waiting -= 1
                 self._drop_stale(one)
             else:

@@ -51,7 +51,10 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """A step that waits for a monotonic time; the worker goes on looking at its control messages meanwhile."""
+    """A step that waits for a monotonic time; the worker goes on looking at its control messages meanwhile.
+
+    A source that is asked to stop while it waits is woken early.
+    """
 
     at_ns: int
 

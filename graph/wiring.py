@@ -98,6 +98,11 @@ class Wiring:
             yield from self.queues_in.receive()
 
     @property
+    def jobs_waiting(self) -> bool:
+        """True when queue messages wait in the node's inbox."""
+        return any(route.waiting for route in self.routes.values() if route.edge.link == "queue")
+
+    @property
     def acknowledgements_waiting(self) -> bool:
         """True when finished queue messages have not been acknowledged yet."""
         return self.queues_in is not None and self.queues_in.unacknowledged

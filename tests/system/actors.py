@@ -103,6 +103,22 @@ class Collect(Node):
         self.config.file.write_text("".join(f"{line}\n" for line in self._heard))
 
 
+class SlowCollect(Collect):
+    """Takes its time over each."""
+
+    def on_x(self, message: Message[Number]) -> None:
+        time.sleep(0.02)
+        super().on_x(message)
+
+
+class Breaks(Count):
+    """Cannot go on once it has counted."""
+
+    def run(self) -> Iterator[Step]:
+        yield from super().run()
+        raise NodeError("unplugged")
+
+
 class FailsInSetup(Double):
     """Cannot start."""
 
@@ -176,3 +192,43 @@ class StopsAfter(Node):
 
     def run(self) -> Iterator[Step]:
         yield self.out(Number(1))
+
+
+class Echo(Node):
+    """Answers each number; what comes back to it is only heard."""
+
+    x = Input(Number)
+    back = Input(Number)
+    out = Output(Number)
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        return self.out(message.body)
+
+
+class Mixed(Slow):
+    """Takes jobs beside a stream that never lets it rest."""
+
+    y = Input(Number)
+
+    def on_y(self, message: Message[Number]) -> Outgoing:
+        return self.out(Number(-message.body.n))
+
+
+class Alarm(Node):
+    """Interrupts turn after turn, at once."""
+
+    out = Output(Interrupt)
+
+    def run(self) -> Iterator[Step]:
+        for turn in range(1, 51):
+            yield self.out(Interrupt(), turn=turn)
+
+
+class Startled(Collect):
+    """Writes down which turns were interrupted, slowly."""
+
+    interrupt = Input(Interrupt, interrupts=True)
+
+    def on_interrupt(self, message: Message[Interrupt]) -> None:
+        time.sleep(0.02)
+        self._heard.append(f"{message.session} {message.turn}")
