@@ -54,7 +54,7 @@ def _check_writable(report: Path) -> None:
 
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.touch()
+        report.open("a").close()
     except OSError as error:
         raise VoicegraphError(f"cannot write the report to {report}: {error.strerror}") from error
 

@@ -100,7 +100,32 @@ def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
         assert run.stderr.startswith("cannot write the report to /proc/report.json: ")
 
 
+def test_a_report_that_is_a_folder(tmp_path: Path) -> None:
+    with graph_run(tmp_path, capture(tmp_path / "x.wav"), "--report", str(tmp_path)) as run:
+        assert run.wait() == 1
+        assert run.stderr == f"cannot write the report to {tmp_path}: Is a directory\n"
+
+
+def test_logs_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "afile").touch()
+    with graph_run(tmp_path, capture(tmp_path / "x.wav"), XDG_STATE_HOME=str(tmp_path / "afile")) as run:
+        assert run.wait() == 1
+        assert run.stderr.startswith(f"cannot write logs to {tmp_path}/afile/voicegraph/logs/")
+        assert run.stderr.endswith(": Not a directory; set XDG_STATE_HOME to a folder of yours\n")
+        run.all_gone()
+
+
 def test_no_such_graph_file(tmp_path: Path) -> None:
     with graph_run(tmp_path, tmp_path / "none.yaml") as run:
         assert run.wait() == 2
         assert run.stderr == f"{tmp_path}/none.yaml: no such file\n"
+
+
+def test_no_place_for_the_logs(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with graph_run(tmp_path, capture(ROOT / "examples/audio/questions.wav"), XDG_STATE_HOME=str(tmp_path / "file")) as run:
+        assert run.wait() == 1
+        logs = next(line for line in run.stderr.splitlines() if line.startswith("cannot write logs to "))
+        assert logs.endswith(": Not a directory; set XDG_STATE_HOME to a folder of yours")
+        assert "Traceback" not in run.stderr
+        run.all_gone()
