@@ -66,10 +66,11 @@ def test_a_slow_consumer_on_a_stream_loses_messages_and_every_one_is_counted(tmp
     text = chain(tmp_path, mid="Slow", count=3000, options=", depth: 10, when_full: drop_oldest")
     with graph_run(tmp_path, text) as run:
         assert run.wait() == 0, run.stderr
-        edge = run.edge("src.out->mid.x")
-        assert edge["sent"] == 3000 == edge["delivered"] + edge["dropped"]
-        assert edge["dropped"] > 0
-        assert len(heard(tmp_path)) == edge["delivered"]
+        first, second = run.edge("src.out->mid.x"), run.edge("mid.out->end.x")
+        assert first["sent"] == 3000 == first["delivered"] + first["dropped"]
+        assert first["dropped"] > 0
+        assert second["sent"] == first["delivered"] == second["delivered"] + second["dropped"]
+        assert len(heard(tmp_path)) == second["delivered"]
 
 
 def test_an_async_handler_says_everything(tmp_path: Path) -> None:
