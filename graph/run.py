@@ -15,6 +15,7 @@ import platformdirs
 import zmq
 
 from graph.control import Beat, ControlServer, Heard
+from graph.errors import VoicegraphError
 from graph.launchers.local import LocalLauncher
 from graph.plan import Plan
 from graph.report import Report
@@ -31,7 +32,7 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
 
     `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
 
-    :raises VoicegraphError: the graph is running already, or a socket path would be too long.
+    :raises VoicegraphError: the graph is running already, a socket path would be too long, or there is no place for logs.
     """
     directory = RunDir.of(plan)
     directory.check_length(plan)
@@ -39,9 +40,7 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
     try:
         _end_leftovers(directory)
         directory.write_plan(plan)
-        logs = log_dir(plan)
-        shutil.rmtree(logs, ignore_errors=True)
-        logs.mkdir(parents=True)
+        logs = _empty(log_dir(plan))
         return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run()
     finally:
         directory.remove()
@@ -51,6 +50,18 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
 def log_dir(plan: Plan) -> Path:
     """Where the nodes of a graph write what they print; emptied when it starts."""
     return Path(platformdirs.user_state_dir("voicegraph")) / "logs" / RunDir.of(plan).path.name
+
+
+def _empty(logs: Path) -> Path:
+    try:
+        if logs.exists():
+            shutil.rmtree(logs)
+        logs.mkdir(parents=True)
+    except OSError as error:
+        raise VoicegraphError(
+            f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
+        ) from error
+    return logs
 
 
 def _end_leftovers(directory: RunDir) -> None:

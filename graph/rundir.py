@@ -115,13 +115,13 @@ class RunDir:
 
     def check_length(self, plan: Plan) -> None:
         """:raises VoicegraphError: a socket's path would be longer than the system takes."""
-        for instance in plan.instances:
-            for endpoint in (instance.out, instance.work, instance.credit):
-                path = self.endpoint(endpoint).removeprefix("ipc://")
-                if endpoint.startswith("ipc://") and len(path.encode()) > SOCKET_PATH_MAX:
-                    raise VoicegraphError(
-                        f"socket path {path} is longer than {SOCKET_PATH_MAX} bytes: set XDG_RUNTIME_DIR to a shorter folder"
-                    )
+        planned = [e for i in plan.instances for e in (i.out, i.work, i.credit)]
+        for endpoint in [self.control, *planned]:
+            path = self.endpoint(endpoint).removeprefix("ipc://")
+            if endpoint.startswith("ipc://") and len(path.encode()) > SOCKET_PATH_MAX:
+                raise VoicegraphError(
+                    f"socket path {path} is longer than {SOCKET_PATH_MAX} bytes: set XDG_RUNTIME_DIR to a shorter folder"
+                )
 
     def write_plan(self, plan: Plan) -> None:
         (self.path / PLAN).write_bytes(msgspec.msgpack.encode(plan))

@@ -106,3 +106,9 @@ def test_a_socket_path_that_is_too_long_is_told(run: RunDir) -> None:
     run.check_length(plan())
     with pytest.raises(VoicegraphError, match=r"is longer than 107 bytes: set XDG_RUNTIME_DIR to a shorter folder"):
         run.check_length(plan("a" * 107))
+
+
+def test_the_control_socket_counts_too_where_all_names_are_short() -> None:
+    run = RunDir(Path("/" + "x" * 100))  # "a.out" just fits
+    with pytest.raises(VoicegraphError, match=r"/control is longer than 107 bytes"):
+        run.check_length(plan())

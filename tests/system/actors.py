@@ -185,17 +185,8 @@ class Topics(Node):
             yield self.out(Number(turn), turn=turn)
 
 
-class StopsAfter(Node):
-    """A source that ends although its consumer never does."""
-
-    out = Output(Number)
-
-    def run(self) -> Iterator[Step]:
-        yield self.out(Number(1))
-
-
 class Echo(Node):
-    """Answers each number; what comes back to it is only heard."""
+    """Passes each number on; what comes back to it is only heard."""
 
     x = Input(Number)
     back = Input(Number)
@@ -203,6 +194,9 @@ class Echo(Node):
 
     def on_x(self, message: Message[Number]) -> Outgoing:
         return self.out(message.body)
+
+    def on_back(self, message: Message[Number]) -> None:
+        return None
 
 
 class Mixed(Slow):
