@@ -106,6 +106,7 @@ class Supervisor:
     exit_code: int = 0
     _deadline_s: float = 0.0
     _escalation: int = 0  # signals sent to those that do not leave
+    _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
     def begin(self, now_s: float) -> list[Action]:
         """Start every node, all at once."""
@@ -159,7 +160,8 @@ class Supervisor:
     def _exited(self, event: Exited, now_s: float) -> list[Action]:
         self.states[event.instance] = "stopped"
         actions: list[Action] = []
-        if self.phase != "leaving" and event.instance not in self.failures:
+        asked = self.phase == "leaving" and (event.code == 0 or event.instance in self._killed)
+        if not asked and event.instance not in self.failures:
             actions = self._failed(event.instance, _last_words(event.code), now_s)
         if self._alive():
             return actions
@@ -182,7 +184,7 @@ class Supervisor:
         self.exit_code = 130  # 128 + SIGINT, as shells report it
         self.phase = "leaving"
         self._escalation = 2
-        return [Kill(i, signal.SIGKILL) for i in self._alive()]
+        return self._kill(self._alive(), signal.SIGKILL)
 
     def _tick(self, now_s: float) -> list[Action]:
         if self.phase in ("running", "done") or now_s < self._deadline_s:
@@ -199,7 +201,7 @@ class Supervisor:
         self._deadline_s = now_s + LEAVE_WITHIN_S
         self._escalation += 1
         how = signal.SIGTERM if self._escalation == 1 else signal.SIGKILL
-        return [Kill(i, how) for i in self._alive()]
+        return self._kill(self._alive(), how)
 
     def _late(self, instance: str) -> str:
         doing = self.status.get(instance)
@@ -210,7 +212,11 @@ class Supervisor:
         self.phase = "leaving"
         self._deadline_s = now_s + LEAVE_WITHIN_S
         loading = [i for i in self._alive() if self.states[i] == "starting" and i not in self.failures]
-        return [*self._to_all(Stop()), *(Kill(i, signal.SIGTERM) for i in loading)]
+        return [*self._to_all(Stop()), *self._kill(loading, signal.SIGTERM)]
+
+    def _kill(self, instances: list[str], how: signal.Signals) -> list[Action]:
+        self._killed.update(instances)
+        return [Kill(i, how) for i in instances]
 
     def _to_all(self, message: ToNode) -> list[Action]:
         return [Send(i, message) for i in self._alive()]
@@ -224,5 +230,6 @@ class Supervisor:
 
 def _last_words(code: int) -> str:
     if code < 0:
-        return f"died: killed by {signal.Signals(-code).name}"
+        known = -code in set(signal.Signals)  # most real-time signals have no name
+        return f"died: killed by {signal.Signals(-code).name if known else f'signal {-code}'}"
     return f"ended by itself with exit code {code}"

@@ -135,6 +135,13 @@ HISTORIES: dict[str, History] = {
         (5, Said("b", Failed("disk full")), [Tell("error", "disk full", "b")]),
         *GONE_1,
     ],
+    "a crash while leaving spoils the exit code": [
+        *READY,
+        (3, Said("a", Drained()), []),
+        (4, Said("b", Drained()), STOP_BOTH),
+        (5, Exited("b", -11), [Tell("error", "died: killed by SIGSEGV", "b")]),
+        (5, Exited("a", 0), [Finish(1)]),
+    ],
     "not ready in time: who has not loaded is named, with its last status": [
         (1, Said("a", Loaded()), []),
         (1, Said("b", Status("loading base")), [Tell("status", "loading base", "b")]),
@@ -161,10 +168,13 @@ def test_history(history: History) -> None:
         assert supervisor.handle(event, now_s) == expected, f"at {now_s} s, {event}"
 
 
-@pytest.mark.parametrize("code", [-11, 3])
-def test_last_words_name_the_signal_or_the_code(code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(-11, "died: killed by SIGSEGV"), (-40, "died: killed by signal 40"), (3, "ended by itself with exit code 3")],
+)
+def test_last_words_name_the_signal_or_the_code(code: int, words: str) -> None:
     supervisor = Supervisor(PLAN)
     supervisor.begin(0)
     told: Any = supervisor.handle(Exited("b", code), 1)[0]
-    assert told.text == ("died: killed by SIGSEGV" if code < 0 else "ended by itself with exit code 3")
-    assert supervisor.failures == {"b": told.text}
+    assert told.text == words
+    assert supervisor.failures == {"b": words}
