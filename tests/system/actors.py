@@ -84,7 +84,7 @@ class CollectConfig(NodeConfig):
 
 
 class Collect(Node):
-    """Writes what it heard into a file, one number a line, when all is over."""
+    """Writes what it heard into a file, one number a line, when all is over; touches `<file>.began` at the first."""
 
     Config = CollectConfig
     config: CollectConfig
@@ -94,6 +94,8 @@ class Collect(Node):
         self._heard: list[str] = []
 
     def on_x(self, message: Message[Number]) -> None:
+        if not self._heard:
+            self.config.file.with_suffix(".began").touch()
         self._heard.append(f"{message.session} {message.body.n}")
 
     def drain(self) -> None:

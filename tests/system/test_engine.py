@@ -115,6 +115,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
 def test_the_supervisor_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     with graph_run(tmp_path, chain(tmp_path, every_ms=1, count=200_000)) as run:
         run.running()
+        eventually((tmp_path / "heard.began").exists, "messages flow")
         run.process.kill()
         assert run.wait() == -signal.SIGKILL
         assert len(run.workers()) == 3, "the graph streams on for a while"
@@ -151,6 +152,7 @@ def test_a_node_that_fails_in_setup_ends_the_graph_with_one_line(tmp_path: Path,
 def test_a_node_killed_in_the_middle_ends_the_graph(tmp_path: Path) -> None:
     with graph_run(tmp_path, chain(tmp_path, every_ms=1, count=200_000)) as run:
         run.running()
+        eventually((tmp_path / "heard.began").exists, "messages flow")
         run.workers()["mid"].kill()
         assert run.wait() == 1
         assert "error: mid: died: killed by SIGKILL" in run.stderr
