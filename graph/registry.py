@@ -59,7 +59,7 @@ class Registry:
 def load_class(target: str) -> type[Node]:
     """The class at "package.module:Class"; modules beside the graph file's working directory are found too.
 
-    :raises NodeError: it does not import, or is not a Node.
+    :raises NodeError: it does not import, is not a Node, or has no handler for one of its inputs.
     """
     here = str(Path.cwd())
     if here not in sys.path:
@@ -73,4 +73,7 @@ def load_class(target: str) -> type[Node]:
         raise NodeError(f"cannot import node '{target}': {type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Node)):
         raise NodeError(f"'{target}' is not a node: it must be a subclass of graph.node.Node")
+    for port, taken in found.inputs().items():
+        if not taken.interrupts and not hasattr(found, f"on_{port}"):
+            raise NodeError(f"node '{target}' has an input '{port}' and no handler for it: define on_{port}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -10,6 +11,8 @@ from graph.control import Beat, TurnMark
 from graph.links.base import EdgeStatistics
 from graph.plan import Edge, Plan
 
+MARKS_KEPT = 100_000  # the newest; about ten thousand turns, so that a graph may run for months
+
 
 class Report:
     """Gathers the beats of all nodes; the newest beat of an instance counts."""
@@ -17,7 +20,7 @@ class Report:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._beats: dict[str, Beat] = {}
-        self._marks: list[TurnMark] = []
+        self._marks: deque[TurnMark] = deque(maxlen=MARKS_KEPT)
         self._pids: dict[str, int] = {}
 
     def spawned(self, instance: str, pid: int) -> None:

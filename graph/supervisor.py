@@ -105,6 +105,7 @@ class Supervisor:
     failures: dict[str, str] = field(default_factory=dict)  # why a node could not go on
     exit_code: int = 0
     _deadline_s: float = 0.0
+    _interrupted_before: bool = False
     _escalation: int = 0  # signals sent to those that do not leave
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
@@ -175,6 +176,9 @@ class Supervisor:
         return [told] if self.phase == "leaving" else [told, *self._leave(now_s)]
 
     def _interrupted(self, now_s: float) -> list[Action]:
+        first, self._interrupted_before = not self._interrupted_before, True
+        if self.phase == "leaving" and first:
+            return [Tell("info", "leaving (Ctrl-C again stops at once)")]
         if self.phase == "starting":
             return [Tell("info", "stopping before the graph was ready"), *self._leave(now_s)]
         if self.phase == "running":
@@ -201,7 +205,9 @@ class Supervisor:
         self._deadline_s = now_s + LEAVE_WITHIN_S
         self._escalation += 1
         how = signal.SIGTERM if self._escalation == 1 else signal.SIGKILL
-        return self._kill(self._alive(), how)
+        self.exit_code = self.exit_code or 1  # what it still had to write may be lost
+        told = [Tell("warning", f"has not left within {LEAVE_WITHIN_S:g} s: {how.name}", i) for i in self._alive()]
+        return [*told, *self._kill(self._alive(), how)]
 
     def _late(self, instance: str) -> str:
         doing = self.status.get(instance)

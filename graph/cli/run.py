@@ -34,7 +34,7 @@ def run(
 
     plan = load_plan(file, overlay or [])
     if report is not None:
-        _check_writable(report)
+        _write(report)
     if pull:
         from graph.models import Bars, ensure
 
@@ -45,16 +45,18 @@ def run(
     code, gathered, failures = run_plan(plan, console.tell)
     if report is not None:
         text = json.dumps(gathered.as_dict(code, failures, time.monotonic() - began_s), indent=2, ensure_ascii=False)
-        report.write_text(text + "\n")
+        _write(report, text + "\n")
     raise typer.Exit(code)
 
 
-def _check_writable(report: Path) -> None:
+def _write(report: Path, text: str | None = None) -> None:
+    """Write the report; without a text, see that it can be written, and leave what is there."""
     from graph.errors import VoicegraphError
 
     try:
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.open("a").close()
+        with report.open("a" if text is None else "w", encoding="utf-8") as file:
+            file.write(text or "")
     except OSError as error:
         raise VoicegraphError(f"cannot write the report to {report}: {error.strerror}") from error
 
@@ -70,12 +72,21 @@ class _Console:
         self._quiet = quiet
         self._logs = logs
         self._began_s = time.monotonic()
+        self._gone = False
         self._status = Status("starting", console=self._console)
         if self._console.is_terminal and not quiet:
             self._status.start()
 
     def tell(self, line: Tell, supervisor: Supervisor) -> None:
-        """Show one line."""
+        """Show one line, unless the terminal was closed: nobody reads it then, but the graph has still to be drained."""
+        if self._gone:
+            return
+        try:
+            self._show(line, supervisor)
+        except (OSError, SystemExit):  # at a broken pipe rich leaves the program
+            self._gone = True
+
+    def _show(self, line: Tell, supervisor: Supervisor) -> None:
         name = f"{line.instance}: " if line.instance else ""
         if line.level == "status":
             busy = ", ".join(f"{i} ({text})" for i, text in supervisor.status.items())

@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from graph.message import Kind, Mark
-from graph.node import Input, Node, NodeConfig, Output
+from graph.message import Kind, Mark, Message
+from graph.node import Input, Node, NodeConfig, Outgoing, Output
 
 
 class Number(Kind, frozen=True):
@@ -59,6 +59,12 @@ class Double(Node):
     hint = Input(Word, required=False)
     doubled = Output(Number)
 
+    def on_numbers(self, message: Message[Number]) -> Outgoing:
+        return self.doubled(Number(message.body.n * self.config.factor))
+
+    def on_hint(self, message: Message[Word]) -> None:
+        self.runtime.status(message.body.text)
+
 
 class Print(Node):
     """Takes everything and shows it."""
@@ -67,11 +73,25 @@ class Print(Node):
     numbers = Input(Number, Word)
     numbers_too = Input(Number, Word, required=False)
 
+    def on_numbers(self, message: Message[Number | Word]) -> None:
+        print(message.body)
+
+    on_numbers_too = on_numbers
+
 
 class Watch(Node):
     """Listens to telemetry."""
 
     marks = Input(Mark)
+
+    def on_marks(self, message: Message[Mark]) -> None:
+        print(message.body.name)
+
+
+class Deaf(Node):
+    """Has an input and forgot its handler."""
+
+    numbers = Input(Number)
 
 
 class NotANode:

@@ -147,6 +147,11 @@ CASES = {
         "nodes:\n  src: {use: sample.imposter}\n",
         "g.yaml:2:14: src: 'tests.graph.sample_nodes:NotANode' is not a node: it must be a subclass of graph.node.Node",
     ),
+    "a class that forgot a handler": (
+        "nodes:\n  src: {use: 'tests.graph.sample_nodes:Deaf'}\n",
+        "g.yaml:2:14: src: node 'tests.graph.sample_nodes:Deaf' has an input 'numbers' and no handler for it: "
+        "define on_numbers",
+    ),
     "an unknown parameter": (
         "nodes:\n  src: {use: sample.source, with: {path: x, pase: fast}}\n",
         "g.yaml:2:45: src: unknown parameter 'pase' (did you mean 'pace'?)",

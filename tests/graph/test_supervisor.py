@@ -35,6 +35,11 @@ PLAN = Plan(
     start_within_s=120,
 )
 
+
+def late_to_leave(signal_name: str) -> Tell:
+    return Tell("warning", f"has not left within {LEAVE_WITHIN_S:g} s: {signal_name}", "b")
+
+
 History = list[tuple[float, Event, list[Action]]]
 
 BEGIN: list[Action] = [Spawn("a"), Spawn("b")]
@@ -91,10 +96,19 @@ HISTORIES: dict[str, History] = {
         (3, Said("a", Drained()), []),
         (4, Said("b", Drained()), STOP_BOTH),
         (5, Exited("a", 0), []),
-        (4 + LEAVE_WITHIN_S, Tick(), [Kill("b", signal.SIGTERM)]),
+        (4 + LEAVE_WITHIN_S, Tick(), [late_to_leave("SIGTERM"), Kill("b", signal.SIGTERM)]),
         (4 + LEAVE_WITHIN_S + 1, Tick(), []),
-        (4 + 2 * LEAVE_WITHIN_S, Tick(), [Kill("b", signal.SIGKILL)]),
-        (15, Exited("b", -9), [Finish(0)]),
+        (4 + 2 * LEAVE_WITHIN_S, Tick(), [late_to_leave("SIGKILL"), Kill("b", signal.SIGKILL)]),
+        (15, Exited("b", -9), [Finish(1)]),
+    ],
+    "a first Ctrl-C while all leave anyway kills nobody, a second does": [
+        *READY,
+        (3, Said("a", Drained()), []),
+        (4, Said("b", Drained()), STOP_BOTH),
+        (4, Interrupted(), [Tell("info", "leaving (Ctrl-C again stops at once)")]),
+        (5, Exited("a", 0), []),
+        (5, Interrupted(), [Kill("b", signal.SIGKILL)]),
+        (5, Exited("b", -9), [Finish(130)]),
     ],
     "a node that cannot start stops the graph, exit 1": [
         (0, Said("a", Loaded()), []),

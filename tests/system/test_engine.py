@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from graph.rundir import process_of
 
-from .graphs import eventually, graph_run, interrupt
+from .graphs import ROOT, eventually, graph_run, interrupt, short_folder
 
 CHAIN = """\
 name: chain
@@ -99,6 +102,25 @@ def test_ctrl_c_drains_and_so_does_a_closed_terminal(tmp_path: Path, how: signal
         edge = run.edge("mid.out->end.x")
         assert edge["sent"] == edge["delivered"] == len(heard(tmp_path))
         run.all_gone()
+
+
+def test_a_terminal_that_is_gone_takes_nothing_along(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(chain(tmp_path, every_ms=1, count=200_000))
+    with short_folder() as runtime:
+        environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "XDG_STATE_HOME": str(tmp_path)}
+        command = [sys.executable, "-m", "graph.cli", "run", str(tmp_path / "graph.yaml")]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        try:
+            assert process.stderr.readline().startswith("running")
+            eventually((tmp_path / "heard.began").exists, "messages flow")
+            process.stderr.close()
+            process.send_signal(signal.SIGHUP)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert heard(tmp_path), "it was drained, not killed"
 
 
 def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
