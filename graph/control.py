@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 import msgspec
 import zmq
 
-from graph.links.base import EdgeStatistics, readable
+from graph.links.base import readable
+from graph.links.counts import EdgeStatistics, LaneCounts
 from graph.message import DEFAULT_SESSION, Mark, now_ns
 
 BEAT_MS = 500
@@ -90,8 +91,17 @@ class Stop(msgspec.Struct, tag="stop"):
     """Leave now, cleanly."""
 
 
+class Gone(msgspec.Struct, tag="gone"):
+    """Another instance died: what its counters, which outlived it, say."""
+
+    instance: str
+    life: int = 0
+    sent: dict[str, int] = {}  # by topic
+    lanes: dict[str, dict[str, LaneCounts]] = {}  # by edge it took from, and producer; empty where nothing is known
+
+
 FromNode: TypeAlias = Hello | Status | Warned | Loaded | Ready | Beat | Drained | Failed
-ToNode: TypeAlias = Heard | Start | Drain | Stop
+ToNode: TypeAlias = Heard | Start | Drain | Stop | Gone
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_node = msgspec.msgpack.Decoder(FromNode)
@@ -104,6 +114,7 @@ class ControlServer:
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a new life of an instance may come before the old one's end is seen
         self.socket.bind(endpoint)
 
     def receive(self) -> Iterator[tuple[str, FromNode]]:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from threading import Lock
-from typing import Any
 
-from graph.control import Beat, ControlClient, Drain, Drained, Loaded, Ready, Start, Stop, TurnMark, Warned
+from graph.complaints import Complaints
+from graph.control import Beat, ControlClient, Drain, Drained, Gone, Loaded, Ready, Start, Stop, TurnMark, Warned
 from graph.control import Status as StatusMessage
+from graph.inbox import Inbox, Quiet
 from graph.links.base import Arrival, Ended
-from graph.message import PROTOCOL, Header, Mark, Message, host_id, now_ns
+from graph.links.counts import BYTES, DELIVERED, LATENCY, SILENT, bucket
+from graph.links.receipts import Origin
+from graph.message import Mark, host_id, now_ns
 from graph.node import TELEMETRY, Handled, Node, Outgoing, Step, Until
+from graph.outbox import Outbox
+from graph.silence import Silence
 from graph.steps import steps
 from graph.wiring import Wiring
 
 INTERRUPT_LOOK_NS = 1_000_000  # between two steps, but at most this often, the worker looks for interruptions
 IDLE_MS = 200
-SESSIONS_REMEMBERED = 10_000  # of whose newest (turn, revision) a worker keeps track
 
 
 class Stopped(Exception):
@@ -31,16 +35,18 @@ class Loop:
     It is also the node's `Runtime`.
     """
 
-    def __init__(self, instance: str, wiring: Wiring, control: ControlClient) -> None:
+    def __init__(self, instance: str, wiring: Wiring, control: ControlClient, origin: Origin, max_message: int) -> None:
         self.instance = instance
         self._wiring = wiring
         self._control = control
         self._poller = wiring.poller(control.wake)
         self._host = host_id()
-        self._inbox: deque[Arrival | Ended] = deque()
+        self._inbox = Inbox(self._let_go)
+        self._outbox = Outbox(instance, wiring, origin, max_message, self._inbox, lambda: self._pump(IDLE_MS), self.warn)
+        self._complaints = Complaints(wiring, self.warn)
         self._awaited = wiring.awaited
-        self._newest: OrderedDict[str, tuple[int, int]] = OrderedDict()
-        self._handling: Message[Any] | None = None
+        self._silence = Silence(route.edge for route in wiring.routes.values())
+        self._handling: Arrival | None = None
         self._looked_ns = 0
         self._started = False
         self._draining = False
@@ -89,14 +95,16 @@ class Loop:
                 self._pump(0)
             if not self._inbox:
                 continue
-            arrival = self._inbox.popleft()
-            if isinstance(arrival, Ended):
-                self._ended(arrival)
+            item = self._inbox.next()
+            if isinstance(item, Arrival):
+                self._handle(item)
+            elif isinstance(item, Ended):
+                self._ended(item)
             else:
-                self._handle(arrival)
+                self._steps(self._node.on_input_silent(item.input) if item.silent else self._node.on_input_back(item.input))
 
     def _end(self) -> None:
-        while not self._wiring.flushed():
+        while not self._wiring.settled:
             self._pump(IDLE_MS)
             self._drop_all()
         self._wiring.end_queues()
@@ -111,17 +119,15 @@ class Loop:
 
     def _drop_all(self) -> None:
         """What a loop of the graph still brings after the end is handled by nobody, but its producer gets its credit."""
-        for arrival in self._inbox:
-            if isinstance(arrival, Arrival):
-                arrival.route.waiting -= 1
-                arrival.route.statistics.dropped += 1
-                self._acknowledge(arrival)
-        self._inbox.clear()
+        self._inbox.drop_all()
         self._wiring.acknowledge()
 
     def _ended(self, ended: Ended) -> None:
         for edge in ended.edges:
-            self._awaited.get(edge, set()).discard(ended.instance)
+            awaited = self._awaited.get(edge, set())
+            awaited.discard(ended.instance)
+            if not awaited:
+                self._silence.ended(edge)
         for name in sorted(self._open_inputs):
             if not any(self._awaited.get(e.id) for e in self._edges if e.input == name):
                 self._open_inputs.discard(name)
@@ -129,27 +135,34 @@ class Loop:
 
     def _handle(self, arrival: Arrival) -> None:
         route, message = arrival.route, arrival.message
-        route.waiting -= 1
-        route.statistics.delivered += 1
-        route.statistics.bytes += len(message.payload)
+        cells = route.cells
+        cells[DELIVERED] += 1
+        cells[BYTES] += len(message.payload)
+        header = message.header
+        if header is not None and header.host == self._host:
+            cells[LATENCY + bucket((now_ns() - header.sent_ns) // 1000)] += 1
+        queues_in = self._wiring.queues_in
+        if queues_in is not None:
+            queues_in.begin(arrival)
         handler = self._handlers[route.edge.input]
         if handler is not None:
-            self._handling = message
+            self._handling = arrival
             try:
                 self._steps(handler(message))
             finally:
                 self._handling = None
-        self._acknowledge(arrival)
+        if queues_in is not None:
+            queues_in.finished(arrival)
 
-    def _acknowledge(self, arrival: Arrival) -> None:
-        if arrival.taken is not None and self._wiring.queues_in is not None:
-            self._wiring.queues_in.finished(arrival.taken)
+    def _let_go(self, arrival: Arrival) -> None:
+        if self._wiring.queues_in is not None:
+            self._wiring.queues_in.finished(arrival, handled=False)
 
     def beat(self) -> Beat:
         """What was counted so far, and the marks since the last beat; called from the control thread too."""
         with self._marks_lock:
             marks = [self._marks.popleft() for _ in range(len(self._marks))]
-        return Beat(dict(self._wiring.streams_out.sent), self._wiring.statistics(), marks)
+        return Beat(self._wiring.counts.sent(), self._wiring.statistics(), marks)
 
     def close(self) -> None:
         """End the loop that async handlers ran on."""
@@ -162,18 +175,18 @@ class Loop:
         if handled is None:
             return
         if isinstance(handled, Outgoing):
-            self._send(handled)
+            self._outbox.send(handled, self._handling)
             return
         running: Iterator[Step] = steps(handled, self._runner)
         try:
             for step in running:
                 if isinstance(step, Outgoing):
-                    self._send(step)
+                    self._outbox.send(step, self._handling)
                 elif isinstance(step, Until):
                     self._wait(step.at_ns)
                 if now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
                     self._pump(0)
-                if self._handling is not None and self._stale(self._handling):
+                if self._handling is not None and self._inbox.stale(self._handling.message):
                     return
         finally:
             close = getattr(running, "close", None)
@@ -184,35 +197,10 @@ class Loop:
         draining = self._draining
         while (left_ns := at_ns - now_ns()) > 0:
             self._pump(-(-left_ns // 1_000_000))
-            if self._handling is not None and self._stale(self._handling):
+            if self._handling is not None and self._inbox.stale(self._handling.message):
                 return
             if self._source and self._draining and not draining:
                 return  # it was asked to stop just now
-
-    def _send(self, out: Outgoing) -> None:
-        cause = self._handling
-        for queue in self._wiring.queues_out.get(out.port, ()):
-            while not queue.push(self._header(out, cause), out.body, out.payload):
-                self._pump(IDLE_MS)
-                if cause is not None and self._stale(cause):
-                    return
-        self._wiring.streams_out.publish(self._header(out, cause), out.body, out.payload)
-
-    def _header(self, out: Outgoing, cause: Message[Any] | None) -> Header:
-        header = Header(PROTOCOL, out.body.kind, out.port, self.instance, 0, sent_ns=now_ns(), host=self._host)
-        if cause is not None:
-            header.session, header.turn, header.revision = cause.session, cause.turn, cause.revision
-            header.origin_ns = cause.origin_ns
-            header.trace = cause.header.trace if cause.header is not None else ""
-        if out.session is not None:
-            header.session = out.session
-        if out.turn is not None:
-            header.turn = out.turn
-        if out.revision is not None:
-            header.revision = out.revision
-        if out.origin_ns is not None:
-            header.origin_ns = out.origin_ns
-        return header
 
     # ---------------------------------------------------------------- in
 
@@ -225,60 +213,30 @@ class Loop:
                 raise Stopped
             if isinstance(command, Start):
                 self._started = True
+                self._silence.begin(self._looked_ns)
+            elif isinstance(command, Gone):
+                self._wiring.gone(command)
             elif isinstance(command, Drain) and not self._draining:
                 self._draining = True
                 self._node.stop()
-        for arrival in self._wiring.receive():
-            if isinstance(arrival, Ended):
-                self._inbox.append(arrival)
-            elif arrival.route.interrupts:
-                self._interrupted(arrival)
-            else:
-                self._accept(arrival)
+        for item in self._wiring.receive():
+            if isinstance(item, Arrival):
+                self._hear(item)
+            self._inbox.add(item)
+        for edge, quiet in self._silence.fallen(self._looked_ns):
+            self._wiring.routes[edge.id].cells[SILENT] += 1
+            self.warn(f"input '{edge.input}': nothing from {edge.producer}.{edge.port} for {edge.input_timeout_s:g} s")
+            self._inbox.add(quiet)
+        self._complaints.look(self._looked_ns)
 
-    def _accept(self, arrival: Arrival) -> None:
-        route = arrival.route
-        if self._stale(arrival.message):
-            self._drop_stale(arrival)
+    def _hear(self, arrival: Arrival) -> None:
+        edge = arrival.route.edge
+        if edge.input_timeout_s is None:
             return
-        if route.edge.link == "stream" and route.waiting >= route.edge.depth:
-            route.statistics.dropped += 1
-            if route.edge.when_full != "drop_oldest":
-                return
-            self._inbox.remove(next(a for a in self._inbox if isinstance(a, Arrival) and a.route is route))
-            route.waiting -= 1
-        route.waiting += 1
-        self._inbox.append(arrival)
-
-    def _interrupted(self, arrival: Arrival) -> None:
-        """Make what is older stale, drop what waits of it, and put the interruption behind earlier ones, before all else."""
-        message = arrival.message
-        newest = max((message.turn, message.revision), self._newest.pop(message.session, (0, 0)))
-        self._newest[message.session] = newest
-        if len(self._newest) > SESSIONS_REMEMBERED:
-            self._newest.popitem(last=False)
-        waiting, self._inbox = self._inbox, deque()
-        arrival.route.waiting += 1
-        while waiting and isinstance(waiting[0], Arrival) and waiting[0].route.interrupts:
-            self._inbox.append(waiting.popleft())
-        self._inbox.append(arrival)
-        for one in waiting:
-            if isinstance(one, Arrival) and self._stale(one.message):
-                one.route.waiting -= 1
-                self._drop_stale(one)
-            else:
-                self._inbox.append(one)
-
-    def _drop_stale(self, arrival: Arrival) -> None:
-        arrival.route.statistics.stale += 1
-        self._acknowledge(arrival)
-
-    def _stale(self, message: Message[Any]) -> bool:
-        """A message of a turn older than the newest this node was told of; turn 0 belongs to no turn and never is."""
-        if not self._newest or message.turn == 0:
-            return False
-        newest = self._newest.get(message.session)
-        return newest is not None and (message.turn, message.revision) < newest
+        back: Quiet | None = self._silence.heard(edge.id, self._looked_ns)
+        if back is not None:
+            self.warn(f"input '{edge.input}': {edge.producer}.{edge.port} is heard again")
+            self._inbox.add(back)
 
     # ---------------------------------------------------------------- what the node may ask (graph.node.Runtime)
 
@@ -294,6 +252,6 @@ class Loop:
     def mark(self, mark: Mark, session: str | None, turn: int | None, revision: int | None) -> None:
         """Publish the mark, and keep it for the next beat."""
         out = Outgoing(TELEMETRY, mark, session=session, turn=turn, revision=revision)
-        header = self._header(out, self._handling)
+        header = self._outbox.header(out, self._handling)
         self._wiring.streams_out.publish(header, mark, b"")
         self._marks.append(TurnMark(mark, self.instance, header.session, header.turn, header.revision))

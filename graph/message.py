@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from graph.errors import MessageError
 
 PROTOCOL = 1
 DEFAULT_SESSION = "default"
+
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+"""Numbers that count: what a double holds exactly, for nodes in other languages; anything else is no message."""
 
 
 class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,6 +44,24 @@ class Mark(Kind, frozen=True, omit_defaults=True):
     fields: dict[str, str | int | float | bool] = {}
 
 
+class Cause(msgspec.Struct, frozen=True, array_like=True):
+    """Names an effect: the same work, done again after a crash, gives the same cause, so that repeats are known."""
+
+    origin: str  # the instance (and its life) that the work began at
+    number: Count  # of the origin's messages
+    id: Count  # which effect of it: any number that the same work gives again, 0 for the origin's own message
+    run: Count = 0  # of work that may turn out differently: a later run replaces what an earlier one said
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """A payload in shared memory: where it lies in which ring file of the run (graph.links.shared_memory)."""
+
+    ring: str  # file name
+    number: Count  # of the blocks of the producer's life, from 1
+    offset: Count  # bytes
+    length: Count  # bytes
+
+
 class Header(msgspec.Struct, omit_defaults=True):
     """Everything a receiver must know before it looks at the body. All times are monotonic nanoseconds of `host`."""
 
@@ -48,7 +69,7 @@ class Header(msgspec.Struct, omit_defaults=True):
     kind: str
     port: str
     instance: str
-    seq: int
+    seq: Count
     session: str = DEFAULT_SESSION
     turn: int = 0
     revision: int = 0
@@ -56,8 +77,11 @@ class Header(msgspec.Struct, omit_defaults=True):
     sent_ns: int = 0
     host: str = ""
     trace: str = ""  # W3C traceparent
-    cause: tuple[str, int, int] | None = None  # origin instance, origin sequence number, k-th output
-    attempt: int = 0
+    life: Count = 0  # how often the producing instance was started again; sequence numbers begin anew with each
+    cause: Cause | None = None  # on at_least_once links: what this is an effect of
+    floor: Count = 0  # all numbers of the cause's origin below this one are finished with
+    attempt: Count = 0  # how often the work behind this message was tried before
+    block: Block | None = None  # where the payload lies, when it travels in shared memory
     body: msgspec.Raw = msgspec.Raw(b"\x80")
 
 

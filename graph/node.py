@@ -134,6 +134,10 @@ class Node:
     Config: ClassVar[type[NodeConfig]] = NodeConfig
     extra: ClassVar[str] = ""  # the pip extra that brings this node's libraries
     terminal: ClassVar[bool] = False  # True: its standard output is the terminal of `graph run`
+    # What it does with one message it does in the same way again, so repeats of its outputs can be told (docs/links.md).
+    repeatable: ClassVar[bool] = True
+    # A source that says the same again, from its beginning, when it is started again: what is known is passed over.
+    replayable: ClassVar[bool] = False
 
     telemetry = Output(Mark, doc="marks, counters and logs of the node itself; every node has this port")
 
@@ -168,6 +172,14 @@ class Node:
 
     def on_input_end(self, name: str) -> Handled:
         """An input will bring nothing more: all its producers have ended."""
+        return None
+
+    def on_input_silent(self, name: str) -> Handled:
+        """Nothing has come on an input for its `input_timeout`."""
+        return None
+
+    def on_input_back(self, name: str) -> Handled:
+        """Something has come again on an input that had fallen silent; it will be handled next."""
         return None
 
     def drain(self) -> Handled:

@@ -21,6 +21,9 @@ class Edge(msgspec.Struct, frozen=True):
     depth: int = 1000  # messages
     when_full: WhenFull = "drop_newest"  # "block" on queues
     delivery: Literal["at_most_once", "at_least_once"] = "at_most_once"
+    order: Literal["none", "session"] = "none"  # session: no two replicas have messages of one session at a time
+    give_up_after: int = 3  # takers that a message may kill before it is set aside (at_least_once)
+    input_timeout_s: float | None = None  # after so much silence the consumer is told
     feedback: bool = False  # closes a loop: the drain does not wait for it
 
     @property
@@ -51,6 +54,14 @@ class PlannedNode(msgspec.Struct, frozen=True):
     source: bool = False  # no connected input: it starts when all are ready, and its end begins the drain
     terminal: bool = False  # writes to the terminal of `graph run`
     models: tuple[str, ...] = ()
+    restart: Restart | None = None  # None: its death ends the graph
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """How often the processes of a node may be started again."""
+
+    max: int
+    within_s: float
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -64,6 +75,8 @@ class Plan(msgspec.Struct, frozen=True):
     orphan_after_s: float = 30.0
     drain_within_s: float = 10.0
     start_within_s: float = 120.0
+    max_message: int = 64 * 2**20  # bytes
+    shared_memory: int = 64 * 2**20  # bytes of payloads that one instance may hold there; 0: all goes through sockets
 
     def node(self, name: str) -> PlannedNode:
         return next(n for n in self.nodes if n.name == name)

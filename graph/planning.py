@@ -7,11 +7,12 @@ from pathlib import PurePath
 
 from graph.errors import SpecError
 from graph.loops import closing
-from graph.plan import Edge, Instance, Plan, PlannedNode
+from graph.plan import Edge, Instance, Plan, PlannedNode, Restart
 from graph.registry import Registry
 from graph.resolve import Resolved, ResolvedNode, Wire, resolve
 from graph.source import in_order
 from graph.spec import GraphFile, Spec, Tcp
+from graph.spec import Restart as RestartSpec
 
 DEPTH = {"stream": 1000, "queue": 64}  # messages; a stream's is a guard against a stuck listener, a queue's back-pressure
 LAST_PORT = 65535
@@ -39,6 +40,8 @@ def build(spec: Spec, registry: Registry) -> Plan:
         orphan_after_s=graph.orphan_after,
         drain_within_s=graph.drain_within,
         start_within_s=graph.start_within,
+        max_message=graph.max_message,
+        shared_memory=graph.shared_memory,
     )
 
 
@@ -54,7 +57,12 @@ def _planned(node: ResolvedNode, wires: Sequence[Wire]) -> PlannedNode:
         source=not any(wire.consumer == node.name for wire in wires),
         terminal=node.cls.terminal,
         models=node.models,
+        restart=_restart(node.spec.restart),
     )
+
+
+def _restart(said: RestartSpec | None) -> Restart | None:
+    return Restart(said.max, said.within) if said is not None else None
 
 
 class _Endpoints:
@@ -114,5 +122,8 @@ def _edges(resolved: Resolved) -> Iterator[Edge]:
             depth=wire.connection.depth or DEPTH[link],
             when_full=wire.when_full,
             delivery=wire.connection.delivery,
+            order=wire.connection.order,
+            give_up_after=wire.connection.give_up_after,
+            input_timeout_s=wire.connection.input_timeout,
             feedback=(wire.producer, wire.consumer) in feedback,
         )

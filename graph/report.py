@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from graph.control import Beat, TurnMark
-from graph.links.base import EdgeStatistics
-from graph.plan import Edge, Plan
+from graph.links.counts import Counts, EdgeStatistics, upper_us
+from graph.plan import Edge, Instance, Plan
 
 MARKS_KEPT = 100_000  # the newest; about ten thousand turns, so that a graph may run for months
 
@@ -22,9 +22,23 @@ class Report:
         self._beats: dict[str, Beat] = {}
         self._marks: deque[TurnMark] = deque(maxlen=MARKS_KEPT)
         self._pids: dict[str, int] = {}
+        self._restarts: dict[str, int] = {}
+        self._dead: list[tuple[str, Beat]] = []  # what instances had counted that died and were started again
 
     def spawned(self, instance: str, pid: int) -> None:
+        self._restarts[instance] = self._restarts.get(instance, -1) + 1
         self._pids[instance] = pid
+
+    def buried(self, instance: str, counts: Counts) -> None:
+        """An instance died. What waited in its inbox is lost; on queues its producers count that."""
+        edges = counts.statistics()
+        for edge in self._plan.edges:
+            if edge.id in edges:
+                if edge.link == "stream":
+                    edges[edge.id].dropped += edges[edge.id].depth
+                edges[edge.id].depth = 0
+        self._dead.append((instance, Beat(counts.sent(), edges)))
+        self._beats.pop(instance, None)
 
     def add(self, instance: str, beat: Beat) -> None:
         self._beats[instance] = beat
@@ -38,12 +52,20 @@ class Report:
             "exit_code": exit_code,
             "wall_s": round(wall_s, 3),
             "failures": failures,
-            "nodes": [
-                {"instance": i.id, "node": i.node, "use": self._plan.node(i.node).use, "pid": self._pids.get(i.id)}
-                for i in self._plan.instances
-            ],
+            "nodes": [self._node(i) for i in self._plan.instances],
             "turns": self._turns(),
             "edges": [self._edge(e) for e in self._plan.edges],
+        }
+
+    def _node(self, instance: Instance) -> dict[str, Any]:
+        use = self._plan.node(instance.node).use
+        restarts = self._restarts.get(instance.id, 0)
+        return {
+            "instance": instance.id,
+            "node": instance.node,
+            "use": use,
+            "pid": self._pids.get(instance.id),
+            "restarts": restarts,
         }
 
     def _turns(self) -> list[dict[str, Any]]:
@@ -54,14 +76,16 @@ class Report:
 
     def _edge(self, edge: Edge) -> dict[str, Any]:
         total = EdgeStatistics()
-        for instance in self._plan.instances:
-            beat = self._beats.get(instance.id, Beat())
-            if instance.node == edge.producer and edge.link == "stream":
+        for instance, beat in [*self._beats.items(), *self._dead]:
+            node = self._plan.instance(instance).node
+            if node == edge.producer and edge.link == "stream":
                 total.sent += beat.sent.get(edge.port, 0)
-            if instance.node in (edge.producer, edge.consumer) and edge.id in beat.edges:
-                for name in total.__struct_fields__:
-                    setattr(total, name, getattr(total, name) + getattr(beat.edges[edge.id], name))
-        return {"edge": edge.id, "link": edge.link, **msgspec.structs.asdict(total)}
+            if node in (edge.producer, edge.consumer) and edge.id in beat.edges:
+                total.add(beat.edges[edge.id])
+        said = msgspec.structs.asdict(total)
+        said["latency_us"] = {"p50": total.quantile_us(0.5), "p90": total.quantile_us(0.9), "p99": total.quantile_us(0.99)}
+        said["latency_us"]["histogram"] = {upper_us(k): n for k, n in sorted(said.pop("latency").items())}
+        return {"edge": edge.id, "link": edge.link, **said}
 
 
 def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:

@@ -207,6 +207,13 @@ class _Resolver:
             place = said.at(("when_full",)).place
             hint = "drop_oldest, drop_newest, or link: queue"
             self._problem(place, f"{name}: a stream never blocks its producer", "block", hint)
+        if connection.link == "stream":
+            for key in ("delivery", "order", "give_up_after"):
+                if key in said.mapping:
+                    self._problem(said.at((key,)).place, f"{name}: '{key}' is for queues", key, "link: queue")
+        if connection.delivery == "at_least_once" and connection.when_full in ("drop_oldest", "drop_newest"):
+            place = said.at(("when_full",)).place
+            self._problem(place, f"{name}: at_least_once never drops", connection.when_full, "block")
 
     def _once(self, wires: list[Wire]) -> Iterator[Wire]:
         """No output twice on one input; what a wildcard repeats is meant once."""

@@ -14,13 +14,15 @@ from typing import Any, TypeAlias
 import platformdirs
 import zmq
 
-from graph.control import Beat, ControlServer, Heard
+from graph.control import Beat, ControlServer, Gone, Heard
 from graph.errors import VoicegraphError
 from graph.launchers.local import LocalLauncher
+from graph.links.counts import Counts
+from graph.links.stream import topics_of
 from graph.plan import Plan
 from graph.report import Report
 from graph.rundir import RunDir
-from graph.supervisor import Action, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
+from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
 
 LOOK_MS = 50  # how long an exit may go unnoticed
 
@@ -77,6 +79,7 @@ class _Runner:
     def __init__(self, plan: Plan, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self._control = ControlServer(self._context, directory.control)
+        self._directory = directory
         self._launcher = launcher
         self._tell = tell
         self._supervisor = Supervisor(plan)
@@ -122,7 +125,9 @@ class _Runner:
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Spawn):
-                self._report.spawned(action.instance, self._launcher.spawn(action.instance))
+                self._report.spawned(action.instance, self._launcher.spawn(action.instance, action.life))
+            elif isinstance(action, Bury):
+                self._bury(action.instance, action.life)
             elif isinstance(action, Send):
                 self._control.send(action.instance, action.message)
             elif isinstance(action, Kill):
@@ -131,6 +136,17 @@ class _Runner:
                 self._tell(action, self._supervisor)
             elif isinstance(action, Finish):
                 self._finished = action.code
+
+    def _bury(self, instance: str, life: int) -> None:
+        """Read what the dead had counted, and tell the others."""
+        counts = Counts.read(self._directory.counts(instance, life))
+        gone = Gone(instance, life)
+        if counts is not None:
+            node = self._supervisor.plan.instance(instance).node
+            gone = Gone(instance, life, topics_of(node, counts.sending), counts.lane_counts())
+            self._report.buried(instance, counts)
+        for other in self._supervisor.states:
+            self._control.send(other, gone)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

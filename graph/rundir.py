@@ -23,6 +23,7 @@ SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
 LOCK = "lock"
 PLAN = "plan.msgpack"
 SCRATCH = "scratch"  # a link
+RINGS = "rings"  # a link, or a folder
 
 
 class NodeProcess(msgspec.Struct, frozen=True):
@@ -129,6 +130,23 @@ class RunDir:
     def read_plan(self) -> Plan:
         return msgspec.msgpack.decode((self.path / PLAN).read_bytes(), type=Plan)
 
+    def counts(self, instance: str, life: int) -> Path:
+        """What a life of an instance counts, mapped into its memory."""
+        return self.path / f"{instance}.{life}.counts"
+
+    @property
+    def rings(self) -> Path:
+        """Where large payloads lie: a folder in memory."""
+        return self.path / RINGS
+
+    def make_rings(self) -> None:
+        """Make the folder for large payloads, in memory where there is a file system for it; it goes with the run."""
+        shared = Path("/dev/shm")
+        if shared.is_dir() and os.access(shared, os.W_OK):
+            self.rings.symlink_to(tempfile.mkdtemp(prefix="vg-", dir=shared))
+        else:
+            self.rings.mkdir(mode=0o700)
+
     def make_scratch(self) -> Path:
         """A folder for the temporary files of the nodes; goes with the run, also when they are killed."""
         made = Path(tempfile.mkdtemp(prefix="vg-"))
@@ -172,7 +190,8 @@ class RunDir:
 
     def clear(self) -> None:
         """Remove all that a run left but the lock; call as the owner."""
-        shutil.rmtree((self.path / SCRATCH).resolve(), ignore_errors=True)
+        for folder in (self.path / SCRATCH, self.rings):
+            shutil.rmtree(folder.resolve(), ignore_errors=True)
         for file in self.path.iterdir():
             if file.name != LOCK:
                 file.unlink(missing_ok=True)

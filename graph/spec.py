@@ -19,6 +19,8 @@ NODE_NAME = r"^[a-z][a-z0-9_-]{0,31}$"  # it becomes part of a socket's path, wh
 LOOPBACK = r"^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3})$"
 
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS_BYTES = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
+_SIZE = r"^(\d+)(KB|MB|GB)$"
 _DURATION = r"^\d+(\.\d+)?(ms|s|m|h)$"
 
 
@@ -28,6 +30,16 @@ def _seconds(text: Any) -> float:
     if match is None:
         raise PydanticCustomError(EXPECTED, "a duration like 500ms, 2s or 1m")
     return float(text.removesuffix(match[2])) * _UNITS_S[match[2]]
+
+
+def _bytes(text: Any) -> int:
+    """`64MB` in bytes, as powers of 1024; 0 needs no unit."""
+    match = re.fullmatch(_SIZE, text) if isinstance(text, str) else None
+    if text == 0 or text == "0":
+        return 0
+    if match is None:
+        raise PydanticCustomError(EXPECTED, "a size like 64KB, 16MB or 1GB")
+    return int(match[1]) * _UNITS_BYTES[match[2]]
 
 
 def _connections(value: Any) -> Any:
@@ -54,6 +66,10 @@ class _Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)])]
+Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=Annotated[str, Field(pattern=_SIZE)] | Literal[0])]
+
+
 class Connection(_Keys):
     """An output that an input listens to."""
 
@@ -63,20 +79,37 @@ class Connection(_Keys):
     when_full: WhenFull | None = Field(
         None, description="what gives way when `depth` messages wait; drop_newest on a stream, block (the producer) on a queue"
     )
-    delivery: Literal["at_most_once"] = Field("at_most_once", description="a message is lost with the process that holds it")
+    delivery: Literal["at_most_once", "at_least_once"] = Field(
+        "at_most_once",
+        description="at_most_once: a message is lost with the process that holds it; at_least_once (queues): it is kept until"
+        " all that it causes is done, and given to another taker when one dies",
+    )
+    order: Literal["none", "session"] = Field(
+        "none", description="session: replicas never have messages of one session at the same time (queues)"
+    )
+    give_up_after: int = Field(
+        3, ge=1, le=1000, description="takers that a message may kill before it is set aside as a dead letter (at_least_once)"
+    )
+    input_timeout: Duration | None = Field(None, description="after so much silence the node is told, and when it is over")
 
 
 Connections = Annotated[
     list[Connection],
     BeforeValidator(_connections, json_schema_input_type=str | Connection | list[str | Connection]),
 ]
-Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)])]
 
 
 class Resources(_Keys):
     """What a node's process may use."""
 
     threads: int | None = Field(None, ge=1, le=1024, description="threads of its numeric libraries (OMP_NUM_THREADS …)")
+
+
+class Restart(_Keys):
+    """How often the processes of a node may be started again when they die."""
+
+    max: int = Field(5, ge=1, le=100_000, description="times, in all replicas together")
+    within: Duration = Field(60.0, description="in so much time; one more death ends the graph")
 
 
 class NodeSpec(_Keys):
@@ -87,6 +120,7 @@ class NodeSpec(_Keys):
     inputs: dict[str, Connections] = Field({}, alias="in", description="by input port, the outputs that it listens to")
     replicas: int = Field(1, ge=1, le=64, description="processes that share this node's work; on streams they share sessions")
     resources: Resources = Field(default_factory=Resources, description="what each process of this node may use")
+    restart: Restart | None = Field(None, description="start its processes again when they die; default: that ends the graph")
 
 
 class Ipc(_Keys):
@@ -128,6 +162,10 @@ class GraphFile(_Keys):
     )
     start_within: Duration = Field(120.0, description="a node that is not ready after this time ends the graph")
     drain_within: Duration = Field(10.0, description="how long Ctrl-C waits for what is in flight")
+    max_message: Size = Field(64 * 2**20, ge=1024, le=2**31 - 1, description="a longer message is dropped and counted")
+    shared_memory: Size = Field(
+        64 * 2**20, ge=0, le=2**40, description="what large payloads of one process may take up there; 0: none is used"
+    )
     orphan_after: Duration = Field(30.0, description="nodes whose `graph run` was killed stop after this time")
 
 

@@ -3,6 +3,8 @@
     starting --all ready--> running --all drained--> leaving --all gone--> done
     starting, running --Ctrl-C--> draining or leaving        any --a node fails--> leaving (exit code 1)
 
+A node that may be restarted and dies while the graph runs is started again; the others are told what it leaves behind.
+
 `graph.run` feeds it with what really happens and does what it says.
 """
 
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from graph.control import Drain, Drained, Failed, FromNode, Hello, Loaded, Ready, Start, Status, Stop, ToNode, Warned
-from graph.plan import Plan
+from graph.plan import Plan, PlannedNode
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
 
@@ -56,6 +58,15 @@ Event: TypeAlias = Said | Exited | Interrupted | Tick
 @dataclass(frozen=True, slots=True)
 class Spawn:
     instance: str
+    life: int = 0  # how often it was started before
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """An instance died and the graph goes on: tell the others what it had counted."""
+
+    instance: str
+    life: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ class Finish:
     code: int
 
 
-Action: TypeAlias = Spawn | Send | Kill | Tell | Finish
+Action: TypeAlias = Spawn | Bury | Send | Kill | Tell | Finish
 
 Phase: TypeAlias = Literal["starting", "running", "draining", "leaving", "done"]
 State: TypeAlias = Literal["starting", "loaded", "ready", "running", "drained", "stopped"]
@@ -104,6 +115,9 @@ class Supervisor:
     status: dict[str, str] = field(default_factory=dict)  # what a starting node is busy with
     failures: dict[str, str] = field(default_factory=dict)  # why a node could not go on
     exit_code: int = 0
+    lives: dict[str, int] = field(default_factory=dict)  # how often each instance was started again
+    _deaths_s: dict[str, list[float]] = field(default_factory=dict)  # of a node's instances, when each died
+    _late_s: dict[str, float] = field(default_factory=dict)  # by restarted instance, when it must be ready
     _deadline_s: float = 0.0
     _interrupted_before: bool = False
     _escalation: int = 0  # signals sent to those that do not leave
@@ -112,6 +126,7 @@ class Supervisor:
     def begin(self, now_s: float) -> list[Action]:
         """Start every node, all at once."""
         self.states = {i.id: "starting" for i in self.plan.instances}
+        self.lives = dict.fromkeys(self.states, 0)
         self._deadline_s = now_s + self.plan.start_within_s
         return [Spawn(i.id) for i in self.plan.instances]
 
@@ -135,6 +150,9 @@ class Supervisor:
             return [Tell("status", message.text, instance)]
         if isinstance(message, Warned):
             return [Tell("warning", message.text, instance)]
+        if isinstance(message, Failed) and self._may_again(instance):
+            self.failures[instance] = message.text  # its end decides: it may be started again
+            return []
         if isinstance(message, Failed):
             return self._failed(instance, message.text, now_s)
         if isinstance(message, Loaded) and self.states[instance] == "starting":
@@ -148,6 +166,10 @@ class Supervisor:
 
     def _ready(self, instance: str) -> list[Action]:
         self.states[instance] = "ready"
+        if self.phase in ("running", "draining") and instance in self._late_s:
+            del self._late_s[instance]
+            self.states[instance] = "running"
+            return [Send(instance, Start()), Tell("info", f"running again (life {self.lives[instance]})", instance)]
         if self.phase != "starting" or not self._all("ready"):
             return []
         self.phase = "running"
@@ -156,18 +178,52 @@ class Supervisor:
 
     def _drained(self, instance: str, now_s: float) -> list[Action]:
         self.states[instance] = "drained"
-        return self._leave(now_s) if self._all("drained") else []
+        return self._leave(now_s) if self._all_drained() else []
 
     def _exited(self, event: Exited, now_s: float) -> list[Action]:
+        again = self._again(event, now_s)
+        if again:
+            return again
+        finished = self.states[event.instance] == "drained" and self.phase != "leaving"
         self.states[event.instance] = "stopped"
         actions: list[Action] = []
+        if finished and self._node(event.instance).restart is not None:
+            said = Tell("warning", f"{_last_words(event.code)}, after it had finished", event.instance)
+            return [said, *self._leave(now_s)] if self._all_drained() else [said]
         asked = self.phase == "leaving" and (event.code == 0 or event.instance in self._killed)
-        if not asked and event.instance not in self.failures:
-            actions = self._failed(event.instance, _last_words(event.code), now_s)
+        if not asked and (event.instance not in self.failures or self.phase != "leaving"):
+            actions = self._failed(event.instance, self.failures.get(event.instance) or _last_words(event.code), now_s)
         if self._alive():
             return actions
         self.phase = "done"
         return [*actions, Finish(self.exit_code)]
+
+    def _node(self, instance: str) -> PlannedNode:
+        return self.plan.node(self.plan.instance(instance).node)
+
+    def _may_again(self, instance: str) -> bool:
+        """True where the death of an instance need not end the graph: it has work left, and may be started again."""
+        node = self._node(instance)
+        done = self.states[instance] == "drained" or (node.source and self.phase == "draining")
+        return node.restart is not None and self.phase in ("running", "draining") and not done
+
+    def _again(self, event: Exited, now_s: float) -> list[Action]:
+        """Start a node again that died while the graph runs; empty where it may not be, or has nothing left to do."""
+        instance = event.instance
+        node, restart = self._node(instance), self._node(instance).restart
+        if restart is None or not self._may_again(instance):
+            return []
+        deaths = [s for s in self._deaths_s.get(node.name, []) if now_s - s < restart.within_s]
+        if len(deaths) >= restart.max:
+            return []
+        self._deaths_s[node.name] = [*deaths, now_s]
+        why = self.failures.pop(instance, None) or _last_words(event.code)
+        life = self.lives[instance]
+        self.lives[instance] = life + 1
+        self.states[instance] = "starting"
+        self._late_s[instance] = now_s + self.plan.start_within_s
+        told = f"{why}; started again ({len(deaths) + 1} of {restart.max} in {restart.within_s:g} s)"
+        return [Tell("warning", told, instance), Bury(instance, life), Spawn(instance, life + 1)]
 
     def _failed(self, instance: str, text: str, now_s: float) -> list[Action]:
         self.failures[instance] = text
@@ -191,6 +247,10 @@ class Supervisor:
         return self._kill(self._alive(), signal.SIGKILL)
 
     def _tick(self, now_s: float) -> list[Action]:
+        late = next((i for i, s in self._late_s.items() if now_s >= s), None)
+        if late is not None and self.phase in ("running", "draining"):
+            del self._late_s[late]
+            return self._failed(late, self._late(late), now_s)
         if self.phase in ("running", "done") or now_s < self._deadline_s:
             return []
         if self.phase == "starting":
@@ -229,6 +289,9 @@ class Supervisor:
 
     def _all(self, state: State) -> bool:
         return all(s == state for s in self.states.values())
+
+    def _all_drained(self) -> bool:
+        return all(s in ("drained", "stopped") for s in self.states.values())
 
     def _alive(self) -> list[str]:
         return [i for i, s in self.states.items() if s != "stopped"]

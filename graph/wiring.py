@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from typing import Any
 
 import zmq
 
-from graph.links.base import Arrival, EdgeStatistics, Ended, Route
-from graph.links.queue import CreditIn, QueueIn, QueueOut
+from graph.control import Gone
+from graph.links.base import Arrival, Ended, Route, partitions_of_replica
+from graph.links.counts import Counts, EdgeStatistics, Index
+from graph.links.dealer import Parcel
+from graph.links.payloads import PayloadsIn, PayloadsOut
+from graph.links.queue import CreditIn, QueueOut
 from graph.links.stream import StreamIn, StreamOut
+from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
 from graph.node import Node
 from graph.plan import Edge, Instance, Plan
@@ -21,30 +27,118 @@ END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its
 class Wiring:
     """All sockets of an instance. Binding happens here, so a port in use is known before a model is loaded."""
 
-    def __init__(self, plan: Plan, instance: Instance, cls: type[Node], run: RunDir) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        instance: Instance,
+        life: int,
+        cls: type[Node],
+        run: RunDir,
+        set_aside: Callable[[Edge, Parcel], None],
+    ) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
         self._plan = plan
         self._me = instance
+        self._life = life
         self._endpoint = run.endpoint
         into = [e for e in plan.edges if e.consumer == instance.node]
         out = [e for e in plan.edges if e.producer == instance.node]
-        consumers = {i.id for e in out if e.link == "stream" for i in self._instances(e.consumer)}
+        self.counts = self._make_counts(run, life, into, out, list(cls.outputs()))
+        self._make_payloads(run, life)
+        self._consumers = {i.id for e in out if e.link == "stream" for i in self._instances(e.consumer)}
         depth = max([e.depth for e in out + into if e.link == "stream"], default=1000)
-        self.streams_out = StreamOut(self.context, instance.id, instance.node, self._endpoint(instance.out), consumers, depth)
-        self.streams_in = StreamIn(self.context, instance.id, depth)
+        self.streams_out = StreamOut(
+            self.context,
+            instance.id,
+            life,
+            instance.node,
+            self._endpoint(instance.out),
+            self._consumers,
+            depth,
+            self.counts.sending,
+            self._payloads_out,
+        )
+        self.streams_in = StreamIn(
+            self.context,
+            instance.id,
+            depth,
+            plan.max_message,
+            lambda producer, port: self.counts.expecting[producer, port],
+            self._payloads_in,
+        )
         self.credit = CreditIn(self.context, self._endpoint(instance.credit)) if instance.credit else None
-        self.queues_in = QueueIn(self.context, instance.id, self._endpoint(instance.work)) if instance.work else None
+        self.queues_in = self._make_queues_in(life, cls.repeatable) if instance.work else None
         self.queues_out: dict[str, list[QueueOut]] = {}
         for edge in out:
             if edge.link == "queue":
-                takers = self._instances(edge.consumer)
-                queue = QueueOut(self.context, edge, takers, [self._endpoint(t.work) for t in takers])
-                self.queues_out.setdefault(edge.port, []).append(queue)
+                self.queues_out.setdefault(edge.port, []).append(self._make_queue_out(edge, life, set_aside))
         inputs = cls.inputs()
-        self.routes = {e.id: Route(e, BodyDecoder(inputs[e.input].kinds), inputs[e.input].interrupts) for e in into}
+        self.routes = {
+            e.id: Route(e, BodyDecoder(inputs[e.input].kinds), inputs[e.input].interrupts, self.counts.edges[e.id])
+            for e in into
+        }
         for edge in into:
             self._listen(edge)
         self.streams_in.subscribe_notices()
+
+    def _make_counts(self, run: RunDir, life: int, into: list[Edge], out: list[Edge], ports: list[str]) -> Counts:
+        streams, queues = [e for e in into if e.link == "stream"], [e for e in into if e.link == "queue"]
+        index = Index(
+            edges=[e.id for e in into] + [e.id for e in out if e.link == "queue"],
+            lanes=[(e.id, p.id) for e in queues for p in self._instances(e.producer)],
+            sending=ports,
+            expecting=sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)}),
+        )
+        counts = Counts.create(run.counts(self._me.id, life), index)
+        former = Counts.read(run.counts(self._me.id, life - 1)) if life else None
+        if former is not None:  # what was sent since the former life died is lost, and will be seen to be
+            for key, cells in counts.expecting.items():
+                cells[:] = former.expecting[key]
+        return counts
+
+    def _make_payloads(self, run: RunDir, life: int) -> None:
+        capacity = self._plan.shared_memory
+        folder = run.rings if capacity else None
+        here = folder is not None and self._me.out.startswith("ipc://")
+        readers = [i.id for e in self._plan.edges if e.producer == self._me.node for i in self._instances(e.consumer)]
+        ring_out = ring_in = None
+        self._payloads_out = PayloadsOut(ring_out, self._readers)
+        self._payloads_in = PayloadsIn(ring_in)
+
+    @cache  # noqa: B019 (one wiring a process)
+    def _readers(self, port: str, partition: int) -> Collection[str] | None:
+        """Who will read what is published on a port: of replicas the one whose sessions lie in that partition."""
+        found = set()
+        for edge in self._plan.edges:
+            if (edge.producer, edge.port, edge.link) == (self._me.node, port, "stream"):
+                consumers = self._instances(edge.consumer)
+                found |= {c.id for c in consumers if partition in partitions_of_replica(c.replica, len(consumers))}
+        return found
+
+    def _make_queues_in(self, life: int, repeatable: bool) -> QueueIn:
+        return QueueIn(
+            self.context,
+            self._me.id,
+            life,
+            self._endpoint(self._me.work),
+            self._plan.max_message,
+            lambda edge, producer: self.counts.lanes[edge, producer],
+            self._payloads_in,
+            repeatable,
+        )
+
+    def _make_queue_out(self, edge: Edge, life: int, set_aside: Callable[[Edge, Parcel], None]) -> QueueOut:
+        takers = self._instances(edge.consumer)
+        return QueueOut(
+            self.context,
+            edge,
+            (self._me.id, life),
+            takers,
+            [self._endpoint(t.work) for t in takers],
+            self.counts.edges[edge.id],
+            self._payloads_out,
+            set_aside,
+        )
 
     def _instances(self, node: str) -> list[Instance]:
         return [i for i in self._plan.instances if i.node == node]
@@ -52,6 +146,8 @@ class Wiring:
     def _listen(self, edge: Edge) -> None:
         producers = self._instances(edge.producer)
         route = self.routes[edge.id]
+        for producer in producers:
+            self._payloads_in.attach(producer.id)
         if edge.link == "queue" and self.queues_in is not None:
             self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers])
         else:
@@ -59,13 +155,13 @@ class Wiring:
             self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], self._me.replica, replicas)
 
     @property
+    def _all_queues_out(self) -> Iterator[QueueOut]:
+        return (queue for queues in self.queues_out.values() for queue in queues)
+
+    @property
     def ready(self) -> bool:
         """True once every link stands at both ends: nothing sent from now on is lost for want of a listener."""
-        return (
-            self.streams_out.ready
-            and self.streams_in.ready
-            and all(q.ready for queues in self.queues_out.values() for q in queues)
-        )
+        return self.streams_out.ready and self.streams_in.ready and all(q.ready for q in self._all_queues_out)
 
     @property
     def awaited(self) -> dict[str, set[str]]:
@@ -90,12 +186,22 @@ class Wiring:
         self.streams_out.read_subscriptions()
         if self.credit is not None:
             for notice in self.credit.receive():
-                for queues in self.queues_out.values():
-                    for queue in queues:
-                        queue.credit(notice)
+                for queue in self._all_queues_out:
+                    queue.credit(notice)
         yield from self.streams_in.receive()
         if self.queues_in is not None:
             yield from self.queues_in.receive()
+
+    def gone(self, notice: Gone) -> None:
+        """An instance died; the supervisor tells what it had sent and counted."""
+        self.streams_in.gone(notice.instance, notice.life, notice.sent)
+        self._payloads_out.forget(notice.instance)
+        for queue in self._all_queues_out:
+            lane = notice.lanes.get(queue.edge.id, {}).get(self._me.id)
+            counted, in_hand = (None, None) if lane is None else (lane.counted, lane.in_hand)
+            if lane is not None and lane.producer_life != self._life:
+                counted, in_hand = 0, -1  # it had not heard of this life yet
+            queue.gone(notice.instance, notice.life, counted, in_hand)
 
     @property
     def jobs_waiting(self) -> bool:
@@ -112,34 +218,40 @@ class Wiring:
         if self.queues_in is not None:
             self.queues_in.flush()
 
-    def flushed(self) -> bool:
-        """True when every queue message has been handed to a taker."""
-        return all(q.empty for queues in self.queues_out.values() for q in queues)
+    @property
+    def settled(self) -> bool:
+        """True when every queue message has been handed to a taker, and none is kept for the case that it dies."""
+        return all(q.settled for q in self._all_queues_out)
+
+    @property
+    def strangers(self) -> int:
+        """Frames that could not be read and belong to no edge."""
+        ends = (self.streams_in, self.credit, self.queues_in)
+        return sum(end.strangers for end in ends if end is not None)
 
     def end(self) -> None:
         """Tell the consumers of streams that nothing more will come; may be repeated, in case it was not heard."""
-        self.streams_out.end()
+        self.streams_out.end(self._consumers)
 
     def end_queues(self) -> None:
-        """Tell the takers that nothing more will come; once, when `flushed`."""
-        for queues in self.queues_out.values():
-            for queue in queues:
-                queue.end(self._me.id)
+        """Tell the takers that nothing more will come; once, when `settled`."""
+        for queue in self._all_queues_out:
+            queue.end()
 
     def statistics(self) -> dict[str, EdgeStatistics]:
         """By edge id, what this instance has counted at its end."""
-        mine = {edge: route.statistics for edge, route in self.routes.items()}
-        mine.update({q.edge.id: q.statistics for queues in self.queues_out.values() for q in queues})
-        return mine
+        return self.counts.statistics()
 
     def close(self) -> None:
         """Close all sockets; what was already sent gets a second to leave. Socket files are removed by libzmq."""
+        self.streams_in.settle()
         self.streams_in.close()
         self.streams_out.close(END_LINGER_MS)
-        for queues in self.queues_out.values():
-            for queue in queues:
-                queue.close(END_LINGER_MS)
+        for queue in self._all_queues_out:
+            queue.close(END_LINGER_MS)
         for end in (self.credit, self.queues_in):
             if end is not None:
                 end.close()
         self.context.term()
+        self._payloads_in.close()
+        self._payloads_out.close()

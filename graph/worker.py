@@ -1,4 +1,6 @@
-"""The process around one node: `python -m graph.worker RUN_DIR INSTANCE`.
+"""The process around one node: `python -m graph.worker RUN_DIR INSTANCE LIFE`.
+
+LIFE counts how often the instance was started before in this run.
 
 Exit code 0: drained, or told to stop. 1: the node could not go on; the supervisor was told why, the log holds the trace.
 """
@@ -13,30 +15,34 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from graph.control import Beat, ControlClient, Failed, Stop
+from graph.control import Beat, ControlClient, Failed, Stop, Warned
+from graph.dead_letters import dead_letters_file, keep
 from graph.errors import NodeError, VoicegraphError
+from graph.links.dealer import Parcel
+from graph.links.receipts import Origin
 from graph.loop import Loop, Stopped
 from graph.node import Node
-from graph.plan import Instance, Plan
+from graph.plan import Edge, Instance, Plan
 from graph.registry import load_class
 from graph.rundir import RunDir
 from graph.wiring import Wiring
 
 
-def main(run_dir: Path, instance_id: str) -> int:
+def main(run_dir: Path, instance_id: str, life: int) -> int:
     """Run one instance of the plan that lies in `run_dir`."""
     run = RunDir(run_dir)
     plan = run.read_plan()
     instance = plan.instance(instance_id)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
-    return _Worker(run, plan, instance).run()
+    return _Worker(run, plan, instance, life).run()
 
 
 class _Worker:
-    def __init__(self, run: RunDir, plan: Plan, instance: Instance) -> None:
+    def __init__(self, run: RunDir, plan: Plan, instance: Instance, life: int) -> None:
         self._dir = run
         self._plan = plan
         self._instance = instance
+        self._life = life
         self._loop: Loop | None = None
         self._control = ControlClient(
             run.control,
@@ -75,10 +81,11 @@ class _Worker:
     def _live(self) -> None:
         planned = self._plan.node(self._instance.node)
         cls = load_class(planned.target)
-        wiring = Wiring(self._plan, self._instance, cls, self._dir)
+        wiring = Wiring(self._plan, self._instance, self._life, cls, self._dir, self._set_aside)
+        origin = Origin(self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}")
         node: Node | None = None
         try:
-            self._loop = Loop(self._instance.id, wiring, self._control)
+            self._loop = Loop(self._instance.id, wiring, self._control, origin, self._plan.max_message)
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
@@ -93,6 +100,9 @@ class _Worker:
                 if self._loop is not None:
                     self._loop.close()
                 wiring.close()
+
+    def _set_aside(self, edge: Edge, parcel: Parcel) -> None:
+        self._control.send(Warned(keep(dead_letters_file(self._plan, self._instance.id), edge, parcel)))
 
     def _abandon(self) -> NoReturn:
         """Without a supervisor and stuck in a handler: no process outlives its graph unnoticed."""
@@ -111,4 +121,4 @@ def _set_up(node: Node) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

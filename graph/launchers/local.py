@@ -25,14 +25,15 @@ class LocalLauncher:
         self._run = run
         self._logs = logs
         self._scratch = run.make_scratch()
+        run.make_rings()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def log(self, instance: str) -> Path:
         """The file that holds what an instance printed."""
         return self._logs / f"{instance}.log"
 
-    def spawn(self, instance: str) -> int:
-        """Start an instance; returns its process id."""
+    def spawn(self, instance: str, life: int) -> int:
+        """Start an instance, which was started `life` times before; returns its process id."""
         node = self._plan.node(self._plan.instance(instance).node)
         environment = {
             **os.environ,
@@ -46,7 +47,7 @@ class LocalLauncher:
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores
         with self.log(instance).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance],
+                [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)],
                 stdin=subprocess.DEVNULL,
                 stdout=None if node.terminal else log,
                 stderr=log,

@@ -1,34 +1,24 @@
-"""What both kinds of link share: statistics, session partitions, a received message on its way to a handler."""
+"""What both kinds of link share: session partitions, a received message on its way to a handler, sockets."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import msgspec
 import zmq
 
-from graph.errors import MessageError
+from graph.errors import MessageError, NodeError
+from graph.links.counts import DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells
 from graph.message import BodyDecoder, Header, Kind, Message, decode_header
 from graph.plan import Edge
 
-PARTITIONS = 64  # sessions are spread over this many topics of a port; replicas share the topics out
+if TYPE_CHECKING:
+    from graph.links.receipts import Receipt
 
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
-
-
-class EdgeStatistics(msgspec.Struct):
-    """What one end of an edge has counted. A producer counts `sent`, a consumer the rest."""
-
-    sent: int = 0
-    delivered: int = 0
-    dropped: int = 0  # lost on the way or pushed out of a full buffer
-    stale: int = 0  # of a turn that was interrupted before they were handled
-    rejected: int = 0  # not a message of this protocol, or of a kind the port does not take
-    bytes: int = 0  # payload bytes delivered
 
 
 @lru_cache(maxsize=4096)
@@ -56,8 +46,38 @@ class Route:
     edge: Edge
     decoder: BodyDecoder
     interrupts: bool
-    statistics: EdgeStatistics = field(default_factory=EdgeStatistics)
-    waiting: int = 0  # messages of this edge in the worker's inbox
+    cells: Cells
+    reason: str = ""  # why the newest of those rejected was rejected
+
+    @property
+    def waiting(self) -> int:
+        """Messages of this edge in the worker's inbox."""
+        return self.cells[DEPTH]
+
+    def entered(self) -> None:
+        """A message has entered the inbox."""
+        cells = self.cells
+        cells[DEPTH] = depth = cells[DEPTH] + 1
+        if depth > cells[DEPTH_MAX]:
+            cells[DEPTH_MAX] = depth
+
+    def left(self) -> None:
+        """A message has left the inbox, one way or another."""
+        self.cells[DEPTH] -= 1
+
+    def rejected(self, reason: Exception) -> None:
+        """A frame that was meant for this edge is no message for it."""
+        self.cells[REJECTED] += 1
+        self.reason = str(reason)
+
+
+class Taken(NamedTuple):
+    """Which copy of a queue message this is, so that it can be acknowledged."""
+
+    producer: str  # instance
+    life: int
+    edge: str
+    seq: int
 
 
 @dataclass(slots=True)
@@ -66,7 +86,8 @@ class Arrival:
 
     route: Route
     message: Message[Any]
-    taken: tuple[str, str, int] | None = None  # of a queue: (producer instance, edge id, sequence number) to acknowledge
+    taken: Taken | None = None  # of a queue
+    receipt: Receipt | None = None  # of an at_least_once queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +98,21 @@ class Ended:
     edges: tuple[str, ...]
 
 
-def header_of(frames: Sequence[bytes]) -> Header:
+def header_of(frames: Sequence[bytes], max_message: int) -> Header:
     """Read the header of a message as it came from a socket: `[topic, header, payload?]`.
 
-    :raises MessageError: it is not a message of this protocol.
+    :raises MessageError: it is not a message of this protocol, or longer than `max_message` bytes.
     """
     if len(frames) not in (2, 3):
         raise MessageError(f"{len(frames)} frames instead of 2 or 3")
+    length = sum(map(len, frames))
+    if length > max_message:
+        raise MessageError(f"{length} bytes are more than max_message, {max_message}")
     return decode_header(frames[1])
 
 
-def received(header: Header, body: Kind, frames: Sequence[bytes]) -> Message[Any]:
+def received(header: Header, body: Kind, payload: bytes | memoryview) -> Message[Any]:
     """The handler's view of a decoded message."""
-    payload = frames[2] if len(frames) == 3 else b""
     return Message(body, payload, header.session, header.turn, header.revision, header.origin_ns, header)
 
 
@@ -98,10 +121,31 @@ def readable(made: zmq.Socket[bytes]) -> bool:
     return bool(cast(int, made.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
 
-def socket(context: zmq.Context[zmq.Socket[bytes]], kind: int, high_water_mark: int) -> zmq.Socket[bytes]:
-    """A socket that holds at most `high_water_mark` messages each way, reconnects quickly and closes without waiting."""
+def socket(
+    context: zmq.Context[zmq.Socket[bytes]], kind: int, high_water_mark: int, max_message: int = -1
+) -> zmq.Socket[bytes]:
+    """A socket that holds at most `high_water_mark` messages each way, reconnects quickly and closes without waiting.
+
+    A frame that claims to be far longer than `max_message` ends its connection before anything is allocated for it.
+    """
     made = context.socket(kind)
     made.set_hwm(high_water_mark)
     made.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     made.setsockopt(zmq.LINGER, 0)
+    if max_message > 0:
+        made.setsockopt(zmq.MAXMSGSIZE, 2 * max_message)
     return made
+
+
+def bind(made: zmq.Socket[bytes], endpoint: str) -> None:
+    """Bind, or say in one line why not.
+
+    :raises NodeError: the port is in use, or the address is not this machine's.
+    """
+    try:
+        made.bind(endpoint)
+    except zmq.ZMQError as error:
+        address = endpoint.removeprefix("tcp://")
+        if error.errno == zmq.EADDRINUSE:
+            raise NodeError(f"port {address} is in use by another program: choose another `first_port`") from error
+        raise NodeError(f"cannot listen on {address}: {error.strerror}") from error

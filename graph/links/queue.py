@@ -1,41 +1,39 @@
 """Queues: PUSH/PULL with credit. Each message goes to one replica, and a producer that is too fast waits.
 
 Each taker binds one PULL for its work; a producer holds one PUSH per taker and binds one PULL where takers say hello and
-acknowledge. An acknowledgement is the credit: a taker holds at most `window` unfinished messages, and the producer picks
-the taker with the fewest. (Plain PUSH deals to busy takers too: kernel buffers count bytes, not messages.)
+acknowledge. An acknowledgement is the credit: a taker holds at most a window of unfinished messages, and the producer
+picks the taker with the fewest. (Plain PUSH deals to busy takers too: kernel buffers count bytes, not messages.)
+This is the producer's end; the taker's is `taking.py`. What it decides stands in `dealer.py`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import zmq
 
-from graph.errors import MessageError
-from graph.links.base import Arrival, EdgeStatistics, Ended, Route, header_of, readable, received, socket
-from graph.links.stream import bind
-from graph.message import Header, Kind, encode_header
+from graph.links.base import bind, readable, socket
+from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells
+from graph.links.dealer import Dealer, Lane, Parcel
+from graph.links.payloads import PayloadsOut
+from graph.links.receipts import Receipt
+from graph.message import Count, Header, Kind, encode_header
 from graph.plan import Edge, Instance
 
-WINDOW = 32  # messages a lone taker may hold; acknowledged in batches it costs 1.06 of a plain PUSH (see DESIGN, Links)
-ACK_EVERY = 8
+# first frames of what is no message
+HELLO = b"hello"
+END = b"end"
+
+CREDIT_BYTES = 1_000_000  # the longest notice a taker sends names `depth` numbers, a tenth of this
 
 
-class Hello(msgspec.Struct, tag="hello"):
-    """A taker is there and bound."""
+class Greeting(msgspec.Struct):
+    """The first word on a lane, from its producer: whoever takes from it answers with a hello."""
 
-    taker: str
-
-
-class Ack(msgspec.Struct, tag="ack"):
-    """A taker has finished everything of an edge up to and including `seq`."""
-
-    taker: str
-    edge: str
-    seq: int
+    instance: str
+    life: Count = 0
 
 
 class QueueEnd(msgspec.Struct):
@@ -43,210 +41,193 @@ class QueueEnd(msgspec.Struct):
 
     instance: str
     edge: str
-    sent: int
+    sent: Count
+    life: Count = 0
+
+
+class Hello(msgspec.Struct, tag="hello"):
+    """A taker is there and bound."""
+
+    taker: str
+    life: Count = 0
+
+
+class Ack(msgspec.Struct, tag="ack", omit_defaults=True):
+    """What a taker has finished of a lane: the credit, and what need not be kept any longer."""
+
+    taker: str
+    edge: str
+    freed: Count  # messages of this lane that it has finished in all
+    life: Count = 0  # the taker's
+    to: Count = 0  # the producer's life
+    done: list[Count] = []  # sequence numbers; only where `delivery` is at_least_once or `order` is session
+    busy_us: Count = 0  # what the longest of those freed since the last word took
 
 
 _credits = msgspec.msgpack.Decoder(Hello | Ack)
-_ends = msgspec.msgpack.Decoder(QueueEnd)
 _encode = msgspec.msgpack.Encoder().encode
-_END = b"end"
-
-
-class _Lane:
-    """One producer instance to one taker of one edge."""
-
-    def __init__(self, made: zmq.Socket[bytes], window: int) -> None:
-        self.socket = made
-        self.window = window
-        self.sent = 0
-        self.finished = 0
-
-    @property
-    def outstanding(self) -> int:
-        return self.sent - self.finished
 
 
 class QueueOut:
-    """The pushing end of one edge."""
+    """The pushing end of one edge.
 
-    def __init__(self, context: zmq.Context[Any], edge: Edge, takers: Sequence[Instance], endpoints: Sequence[str]) -> None:
+    `set_aside` is told of messages that killed too many takers.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        edge: Edge,
+        producer: tuple[str, int],
+        takers: Sequence[Instance],
+        endpoints: Sequence[str],
+        cells: Cells,
+        payloads: PayloadsOut,
+        set_aside: Callable[[Edge, Parcel], None],
+    ) -> None:
         self.edge = edge
-        self.statistics = EdgeStatistics()
-        window = min(edge.depth, WINDOW) if len(takers) == 1 else 1
-        self._lanes: dict[str, _Lane] = {}
-        for taker, endpoint in zip(takers, endpoints, strict=True):
-            # No high-water mark: credit bounds what can be in it. libzmq learns late of what has left a pipe, so a mark
-            # near the window would block the producer for ever behind a taker that died.
-            push = socket(context, zmq.PUSH, 0)
-            push.connect(endpoint)
-            self._lanes[taker.id] = _Lane(push, window)
-        self._greeted: set[str] = set()
-        self._waiting: deque[tuple[Header, Kind, bytes | memoryview]] = deque()
+        self.cells = cells
+        self.keeps = edge.delivery == "at_least_once"
+        self._context = context
+        self._instance, self._life = producer
+        self._payloads = payloads
+        self._set_aside = set_aside
+        self._topic = edge.id.encode()
+        self._endpoints = {taker.id: endpoint for taker, endpoint in zip(takers, endpoints, strict=True)}
+        self._dealer = Dealer(edge, list(self._endpoints))
+        self._sockets = {taker: self._connect(taker) for taker in self._endpoints}
+        self._lives: dict[str, int] = {}  # of the takers, the newest known to have died
+        self._ended = False
+
+    def _connect(self, taker: str) -> zmq.Socket[bytes]:
+        # No high-water mark: credit bounds what can be in it. libzmq learns late of what has left a pipe, so a mark
+        # near the window would block the producer for ever behind a taker that died.
+        push = socket(self._context, zmq.PUSH, 0)
+        push.connect(self._endpoints[taker])
+        push.send_multipart((HELLO, _encode(Greeting(self._instance, self._life))))
+        return push
 
     @property
     def ready(self) -> bool:
         """True once every taker has said hello."""
-        return self._greeted >= self._lanes.keys()
+        return self._dealer.greeted
+
+    @property
+    def settled(self) -> bool:
+        """True when every message has been handed to a taker and none is kept for the case that it dies."""
+        return self._dealer.settled
 
     @property
     def full(self) -> bool:
-        """True when `depth` messages are neither finished nor dropped."""
-        return len(self._waiting) + sum(lane.outstanding for lane in self._lanes.values()) >= self.edge.depth
+        """True when `depth` messages are neither done nor dropped."""
+        return self._dealer.full
 
-    @property
-    def empty(self) -> bool:
-        """True when every message has been handed to a taker."""
-        return not self._waiting
-
-    def push(self, header: Header, body: Kind, payload: bytes | memoryview) -> bool:
+    def push(self, header: Header, body: Kind, payload: bytes | memoryview, receipt: Receipt | None = None) -> bool:
         """Hand a message to the least busy taker, or keep it until one is free.
 
+        :param receipt: of the message whose effect this is, closed when this one is done.
         :returns: False when the queue is full and must block: deliver credits, then push again.
         """
-        if self.full:
-            if self.edge.when_full == "block":
-                return False
-            self.statistics.dropped += 1
-            if self.edge.when_full == "drop_newest" or not self._waiting:
-                self.statistics.sent += 1
-                return True
-            self._waiting.popleft()
-        self.statistics.sent += 1
-        self._waiting.append((header, body, payload))
+        if self._dealer.full and self.edge.when_full == "block":
+            return False
+        self.cells[SENT] += 1
+        if self._dealer.put(Parcel(header, body, payload, receipt=receipt)) is not None:
+            self.cells[DROPPED] += 1
         self._deal()
+        depth = self.cells[DEPTH] = self._dealer.depth
+        if depth > self.cells[DEPTH_MAX]:
+            self.cells[DEPTH_MAX] = depth
         return True
 
     def credit(self, notice: Hello | Ack) -> None:
         """Take note of a taker's hello or acknowledgement, and deal what waits."""
-        lane = self._lanes.get(notice.taker)
-        if lane is None:
+        if notice.taker not in self._sockets:
             return
         if isinstance(notice, Hello):
-            self._greeted.add(notice.taker)
-        elif notice.edge == self.edge.id and lane.finished <= notice.seq < lane.sent:
-            lane.finished = notice.seq + 1
-            self._deal()
+            self._hello(notice.taker, notice.life)
+        elif notice.edge == self.edge.id and notice.to == self._life:
+            for parcel in self._dealer.acknowledged(notice.taker, notice.life, notice.freed, notice.done, notice.busy_us):
+                if parcel.receipt is not None:
+                    parcel.receipt.close_one()
+        self._deal()
+        self.cells[DEPTH] = self._dealer.depth
+
+    def _hello(self, taker: str, life: int) -> None:
+        known = self._dealer.lanes[taker].life
+        if life <= max(known, self._lives.get(taker, -1)):
+            return
+        if known >= 0:  # nobody told that its former life died
+            self.gone(taker, known, None, None)
+        self._dealer.hello(taker, life)
+        if self._ended:
+            self._end(taker)
+
+    def gone(self, taker: str, life: int, counted: int | None, in_hand: int | None) -> None:
+        """A taker died. What it was given is given to others (at_least_once), or counted as lost.
+
+        :param counted: messages of this lane that the dead counted, and the number of the one it had `in_hand` (-1:
+            none); None where that is not known.
+        """
+        if taker not in self._sockets or life != self._dealer.lanes[taker].life:
+            return
+        self._lives[taker] = life
+        lost, again, aside = self._dealer.died(taker, counted, in_hand)
+        # A new socket: what is still in the old one must not reach the taker's next life.
+        self._sockets.pop(taker).close(0)
+        self._sockets[taker] = self._connect(taker)
+        self.cells[DROPPED] += lost
+        self.cells[RESENT] += len(again)
+        self.cells[DEAD] += len(aside)
+        for parcel in aside:
+            self._set_aside(self.edge, parcel)
+            if parcel.receipt is not None:
+                parcel.receipt.close_one()
+        self._deal()
+        self.cells[DEPTH] = self._dealer.depth
 
     def _deal(self) -> None:
-        while self._waiting:
-            lane = min(self._lanes.values(), key=lambda one: one.outstanding - one.window)
-            if lane.outstanding >= lane.window:
-                return
-            header, body, payload = self._waiting.popleft()
-            header.seq = lane.sent
-            lane.sent += 1
-            frame = encode_header(header, body)
-            topic = self.edge.id.encode()
-            lane.socket.send_multipart((topic, frame, payload) if payload else (topic, frame))
+        for lane, parcel, seq in self._dealer.deal():
+            self._send(lane, parcel, seq)
 
-    def end(self, instance: str) -> None:
-        """Tell every taker that nothing more will come; call when `empty`."""
-        for lane in self._lanes.values():
-            lane.socket.send_multipart((_END, _encode(QueueEnd(instance, self.edge.id, lane.sent))))
+    def _send(self, lane: Lane, parcel: Parcel, seq: int) -> None:
+        header = parcel.header
+        header.seq, header.life = seq, self._life
+        payload = self._payloads.hand(header, parcel.payload, lane.taker)
+        frame = encode_header(header, parcel.body)
+        self._sockets[lane.taker].send_multipart((self._topic, frame, payload) if payload else (self._topic, frame))
+
+    def end(self) -> None:
+        """Tell every taker that nothing more will come; call when `settled`. Those that come later are told then."""
+        self._ended = True
+        for taker in self._sockets:
+            self._end(taker)
+
+    def _end(self, taker: str) -> None:
+        notice = QueueEnd(self._instance, self.edge.id, self._dealer.lanes[taker].sent, self._life)
+        self._sockets[taker].send_multipart((END, _encode(notice)))
 
     def close(self, linger_ms: int) -> None:
-        for lane in self._lanes.values():
-            lane.socket.close(linger_ms)
+        for push in self._sockets.values():
+            push.close(linger_ms)
 
 
 class CreditIn:
     """Where the takers of all queues of one producer instance say hello and acknowledge."""
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
-        self._socket = socket(context, zmq.PULL, 0)
+        self._socket = socket(context, zmq.PULL, 0, CREDIT_BYTES)
         bind(self._socket, endpoint)
         self.socket = self._socket
+        self.strangers = 0  # notices that could not be read
 
     def receive(self) -> Iterator[Hello | Ack]:
-        """What has come, without waiting; what cannot be read is nobody's credit and is passed over."""
-        while readable(self._socket):
-            try:
-                yield _credits.decode(self._socket.recv_multipart()[-1])
-            except msgspec.DecodeError:
-                continue
-
-    def close(self) -> None:
-        self._socket.close(0)
-
-
-class QueueIn:
-    """The taking end: one PULL for all queues into an instance."""
-
-    def __init__(self, context: zmq.Context[Any], instance: str, endpoint: str) -> None:
-        self._context = context
-        self._socket = socket(context, zmq.PULL, 0)  # credit bounds what can be in it
-        bind(self._socket, endpoint)
-        self.socket = self._socket
-        self._instance = instance
-        self._routes: dict[bytes, Route] = {}
-        self._producers: dict[str, zmq.Socket[bytes]] = {}
-        self._unsent: dict[tuple[str, str], tuple[int, int]] = {}  # (producer, edge) -> (newest seq finished, how many)
-        self._expected: dict[tuple[str, str], int] = {}
-
-    def add(self, route: Route, producers: Sequence[tuple[str, str]]) -> None:
-        """Take from an edge; `producers` are (instance, credit endpoint)."""
-        self._routes[route.edge.id.encode()] = route
-        for instance, endpoint in producers:
-            if instance not in self._producers:
-                push = socket(self._context, zmq.PUSH, 0)
-                push.connect(endpoint)
-                push.send(_encode(Hello(self._instance)))
-                self._producers[instance] = push
-
-    def receive(self) -> Iterator[Arrival | Ended]:
-        """What has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
+        """What has come, without waiting; what cannot be read is nobody's credit: it is counted and passed over."""
         while readable(self._socket):
             frames = self._socket.recv_multipart()
-            if frames[0] == _END:
-                try:
-                    end = _ends.decode(frames[-1])
-                except msgspec.DecodeError:
-                    continue
-                yield Ended(end.instance, (end.edge,))
-                continue
-            route = self._routes.get(frames[0])
-            if route is None:
-                continue
             try:
-                header = header_of(frames)
-            except MessageError:
-                route.statistics.rejected += 1
-                continue
-            key = (header.instance, route.edge.id)
-            taken = (*key, header.seq)
-            route.statistics.dropped += max(0, header.seq - self._expected.get(key, 0))
-            self._expected[key] = header.seq + 1
-            try:
-                body = route.decoder.decode(header)
-            except MessageError:
-                route.statistics.rejected += 1
-                self.finished(taken)  # or its producer would wait for this credit for ever
-                continue
-            yield Arrival(route, received(header, body, frames), taken)
-
-    def finished(self, taken: tuple[str, str, int]) -> None:
-        """A message has been handled: it will be acknowledged at the latest with the next `flush`."""
-        producer, edge, seq = taken
-        newest, count = self._unsent.get((producer, edge), (0, 0))
-        # What became stale is finished before what was in hand: the last to finish need not be the newest.
-        self._unsent[(producer, edge)] = (max(newest, seq), count + 1)
-        if count + 1 >= ACK_EVERY:
-            self.flush()
-
-    @property
-    def unacknowledged(self) -> bool:
-        """True when acknowledgements are held back."""
-        return bool(self._unsent)
-
-    def flush(self) -> None:
-        """Send the acknowledgements held back; call when idle."""
-        for (producer, edge), (seq, _) in self._unsent.items():
-            push = self._producers.get(producer)
-            if push is not None:
-                push.send(_encode(Ack(self._instance, edge, seq)))
-        self._unsent.clear()
+                yield _credits.decode(frames[-1])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self.strangers += 1
 
     def close(self) -> None:
         self._socket.close(0)
-        for push in self._producers.values():
-            push.close(0)

@@ -1,21 +1,36 @@
 """Streams: PUB/SUB between two instances. They fan out, never block the producer, and every loss is counted.
 
 A topic is `<node>.<port>/<partition>`. The start barrier works through topics too: a consumer subscribes to its data
-topics and to `?<itself>`; the producer answers there with the next sequence number of every topic (`Welcome`). When the
-consumer has all its welcomes it subscribes to `!<itself>`: subscriptions of one connection are read in order, so a
-producer that has seen `!x` has seen all of x's data topics. (Topics of one burst may arrive in any order.)
+topics and to `?<itself>`; the producer answers there with the next sequence number of every topic (`Welcome`). Having
+read that, the consumer subscribes to `!<itself>/<producer>/<life>`: subscriptions of one connection are read in order,
+so a producer that has seen it has seen all of the consumer's data topics. (Topics of one burst may arrive in any order,
+and after a reconnection all of them come in one burst: hence the life, which only this producer's answer tells.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import zmq
 
-from graph.errors import MessageError, NodeError
-from graph.links.base import Arrival, Ended, Route, header_of, partition_of, partitions_of_replica, readable, received, socket
+from graph.errors import MessageError
+from graph.links.base import (
+    Arrival,
+    Ended,
+    Route,
+    bind,
+    header_of,
+    partition_of,
+    partitions_of_replica,
+    readable,
+    received,
+    socket,
+)
+from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, clear
+from graph.links.payloads import PayloadsIn, PayloadsOut
 from graph.message import Header, Kind, encode_header
 
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
@@ -25,6 +40,7 @@ class Welcome(msgspec.Struct, tag="welcome"):
     """A producer's answer to a new consumer: the next sequence number of each topic already in use, else 0."""
 
     instance: str
+    life: int = 0
     next: dict[str, int] = {}
 
 
@@ -32,6 +48,7 @@ class End(msgspec.Struct, tag="end"):
     """A producer has ended: how many messages it sent on each topic, so that a lost tail is counted too."""
 
     instance: str
+    life: int = 0
     sent: dict[str, int] = {}
 
 
@@ -39,50 +56,61 @@ _notices = msgspec.msgpack.Decoder(Welcome | End)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def bind(made: zmq.Socket[bytes], endpoint: str) -> None:
-    """Bind, or say in one line why not.
-
-    :raises NodeError: the port is in use, or the address is not this machine's.
-    """
-    try:
-        made.bind(endpoint)
-    except zmq.ZMQError as error:
-        address = endpoint.removeprefix("tcp://")
-        if error.errno == zmq.EADDRINUSE:
-            raise NodeError(f"port {address} is in use by another program: choose another `first_port`") from error
-        raise NodeError(f"cannot listen on {address}: {error.strerror}") from error
+def topics_of(node: str, sending: dict[str, Cells]) -> dict[str, int]:
+    """By topic, how many messages have been sent, from a producer's cells by port."""
+    return {
+        f"{node}.{port}/{partition:02x}": sent
+        for port, cells in sending.items()
+        for partition, sent in enumerate(cells[:PARTITIONS])
+        if sent
+    }
 
 
 class StreamOut:
     """The publishing end: one XPUB socket for all streams of an instance."""
 
     def __init__(
-        self, context: zmq.Context[Any], instance: str, node: str, endpoint: str, consumers: Iterable[str], depth: int
+        self,
+        context: zmq.Context[Any],
+        instance: str,
+        life: int,
+        node: str,
+        endpoint: str,
+        consumers: Iterable[str],
+        depth: int,
+        sending: dict[str, Cells],
+        payloads: PayloadsOut,
     ) -> None:
         self._socket = socket(context, zmq.XPUB, depth)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         bind(self._socket, endpoint)
         self.socket = self._socket
         self._instance = instance
+        self._life = life
         self._node = node
-        self.sent: dict[str, int] = {}  # by port
-        self._next: dict[str, int] = {}  # by topic
-        self._expected = set(consumers)
-        self._listening: set[str] = set()
+        self._sending = sending
+        self._topics = {port: [f"{node}.{port}/{p:02x}".encode() for p in range(PARTITIONS)] for port in sending}
+        self._payloads = payloads
+        self._missing = set(consumers)
 
     @property
     def ready(self) -> bool:
         """True once every planned consumer's subscriptions have been seen."""
-        return self._expected <= self._listening
+        return not self._missing
 
     def publish(self, header: Header, body: Kind, payload: bytes | memoryview) -> None:
         """Send to whoever listens; never blocks. Sets the header's sequence number."""
-        topic = f"{self._node}.{header.port}/{partition_of(header.session):02x}"
-        header.seq = self._next.get(topic, 0)
-        self._next[topic] = header.seq + 1
-        self.sent[header.port] = self.sent.get(header.port, 0) + 1
+        port = header.port
+        partition = partition_of(header.session)
+        cells = self._sending[port]
+        header.seq = cells[partition]
+        header.life = self._life
+        cells[partition] += 1
+        topic = self._topics[port][partition]
+        payload = self._payloads.publish(header, payload, partition)
         frame = encode_header(header, body)
-        self._socket.send_multipart((topic.encode(), frame, payload) if payload else (topic.encode(), frame))
+        # Copying a short frame is cheaper than tracking it (pyzmq does so by itself below 64 KB).
+        self._socket.send_multipart((topic, frame, payload) if payload else (topic, frame))
 
     def read_subscriptions(self) -> None:
         """Answer consumers that came; call whenever the socket is readable."""
@@ -92,53 +120,80 @@ class StreamOut:
                 continue
             topic = notice[1:]
             if topic.startswith(b"?"):
-                self._socket.send_multipart((topic, _encode(Welcome(self._instance, self._next))))
+                welcome = Welcome(self._instance, self._life, topics_of(self._node, self._sending))
+                self._socket.send_multipart((topic, _encode(welcome)))
             elif topic.startswith(b"!"):
-                self._listening.add(topic[1:].decode(errors="replace"))
+                consumer, _, whom = topic[1:].decode(errors="replace").partition("/")
+                if whom == f"{self._instance}/{self._life}":
+                    self._missing.discard(consumer)
 
-    def end(self) -> None:
-        """Tell every consumer that nothing more will come, behind the last message."""
-        for consumer in self._listening:
-            self._socket.send_multipart((b"?" + consumer.encode(), _encode(End(self._instance, self._next))))
+    def end(self, consumers: Iterable[str]) -> None:
+        """Tell consumers that nothing more will come, behind the last message."""
+        notice = _encode(End(self._instance, self._life, topics_of(self._node, self._sending)))
+        for consumer in consumers:
+            self._socket.send_multipart((b"?" + consumer.encode(), notice))
 
     def close(self, linger_ms: int) -> None:
         self._socket.close(linger_ms)
 
 
-class StreamIn:
-    """The subscribing end: one SUB socket for all streams into an instance."""
+@dataclass(slots=True)
+class _Producer:
+    """What a consumer knows of one producer instance."""
 
-    def __init__(self, context: zmq.Context[Any], instance: str, depth: int) -> None:
-        self._socket = socket(context, zmq.SUB, depth)
+    cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
+    routes: list[Route] = field(default_factory=list)
+    welcomed: bool = False
+    gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
+
+
+class StreamIn:
+    """The subscribing end: one SUB socket for all streams into an instance.
+
+    `expecting` gives the cells of (producer instance, `<node>.<port>`): of a new life of a consumer they hold how far
+    the former one had heard, so that what was sent in between is counted as lost.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        instance: str,
+        depth: int,
+        max_message: int,
+        expecting: Callable[[str, str], Cells],
+        payloads: PayloadsIn,
+    ) -> None:
+        self._socket = socket(context, zmq.SUB, depth, max_message)
         self.socket = self._socket
         self._instance = instance
+        self._max_message = max_message
+        self._expecting = expecting
+        self._payloads = payloads
         self._routes: dict[bytes, list[Route]] = {}  # by `<node>.<port>`
-        self._partitions: dict[bytes, frozenset[bytes]] = {}  # by `<node>.<port>`, where replicas share sessions
-        self._producers: dict[str, list[Route]] = {}  # by producer instance
-        self._welcomed: set[str] = set()
-        self._expected: dict[tuple[str, bytes], int] = {}  # (instance, topic) -> next sequence number
+        self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
+        self._producers: dict[str, _Producer] = {}  # by instance
+        self.strangers = 0  # messages that belong to no edge of ours
 
     @property
     def ready(self) -> bool:
         """True once every producer has answered."""
-        return self._welcomed >= self._producers.keys()
+        return all(p.welcomed for p in self._producers.values())
 
     def add(self, route: Route, producers: Iterable[tuple[str, str]], replica: int, replicas: int) -> None:
         """Listen to an edge; `producers` are (instance, endpoint), `replica` of `replicas` shares sessions with its peers."""
-        source = f"{route.edge.producer}.{route.edge.port}".encode()
+        name = f"{route.edge.producer}.{route.edge.port}"
+        source = name.encode()
         self._routes.setdefault(source, []).append(route)
-        if replicas == 1:
-            self._socket.subscribe(source + b"/")
-        else:
-            mine = frozenset(b"%02x" % p for p in partitions_of_replica(replica, replicas))
-            self._partitions[source] = mine
-            for partition in mine:
-                self._socket.subscribe(source + b"/" + partition)
+        mine = partitions_of_replica(replica, replicas)
+        self._partitions[source] = frozenset(mine)
+        for topic in [source + b"/"] if replicas == 1 else [source + b"/%02x" % p for p in mine]:
+            self._socket.subscribe(topic)
         for instance, endpoint in producers:
             if instance not in self._producers:
-                self._producers[instance] = []
+                self._producers[instance] = _Producer({})
                 self._socket.connect(endpoint)
-            self._producers[instance].append(route)
+            self._producers[instance].cells[source] = self._expecting(instance, name)
+            self._producers[instance].routes.append(route)
 
     def subscribe_notices(self) -> None:
         """Ask every producer for its welcome; call once all edges are added."""
@@ -157,51 +212,116 @@ class StreamIn:
                 yield from self._data(frames)
 
     def _data(self, frames: list[bytes]) -> Iterator[Arrival]:
-        routes = self._routes.get(frames[0].partition(b"/")[0], [])
-        try:
-            header = header_of(frames)
-        except MessageError:
-            for route in routes:
-                route.statistics.rejected += 1
+        source, _, rest = frames[0].partition(b"/")
+        routes = self._routes.get(source)
+        if routes is None:
+            self.strangers += 1
             return
-        key = (header.instance, frames[0])
-        first = 0 if header.instance in self._welcomed else header.seq
-        lost = max(0, header.seq - self._expected.get(key, first))
-        self._expected[key] = header.seq + 1
+        try:
+            header = header_of(frames, self._max_message)
+            lost = self._count(source, int(rest, 16), header)
+        except (MessageError, ValueError) as error:
+            for route in routes:
+                route.rejected(error)
+            return
+        try:
+            payload = self._payloads.read(header, frames)
+        except MessageError:  # it was read too late: another message lies there now
+            payload, lost = None, lost + 1
         for route in routes:
-            route.statistics.dropped += lost
+            if lost:
+                route.cells[DROPPED] += lost
+            if payload is None:
+                continue
             try:
                 body = route.decoder.decode(header)
-            except MessageError:
-                route.statistics.rejected += 1
+            except MessageError as error:
+                route.rejected(error)
                 continue
-            yield Arrival(route, received(header, body, frames))
+            yield Arrival(route, received(header, body, payload))
+
+    def _count(self, source: bytes, partition: int, header: Header) -> int:
+        """How many messages were lost before this one.
+
+        :raises MessageError: no producer of ours sent it, or it came before.
+        """
+        producer = self._producers.get(header.instance)
+        if producer is None or source not in producer.cells or not 0 <= partition < PARTITIONS:
+            raise MessageError(f"'{header.instance}' is no producer of '{source.decode(errors='replace')}'")
+        cells = producer.cells[source]
+        known = cells[LIFE]  # one more than the life; 0: not heard of yet
+        if header.life + 1 != known:
+            if header.life + 1 < known:
+                raise MessageError(f"of an earlier life of '{header.instance}'")
+            self._begin(producer, header.instance, header.life)
+        expected = cells[partition]
+        if header.seq < expected:
+            raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+        cells[partition] = header.seq + 1
+        return header.seq - expected
+
+    def _begin(self, producer: _Producer, instance: str, life: int) -> None:
+        """A life of a producer is heard of for the first time: its numbers start at 0, its former life's are complete."""
+        self._settle(producer, instance)
+        for cells in producer.cells.values():
+            clear(cells)
+            cells[LIFE] = life + 1
+
+    def _settle(self, producer: _Producer, instance: str) -> None:
+        for source, cells in producer.cells.items():
+            life = cells[LIFE] - 1
+            if life in producer.gone:
+                self._lost_until(producer, source, producer.gone[life])
+        producer.gone.clear()
+
+    def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
+        """A producer died having sent so many on each topic: what of it never comes is lost.
+
+        Counted when the next life is heard (its first word comes behind all that the former one's connection held).
+        """
+        producer = self._producers.get(instance)
+        if producer is not None:
+            producer.gone[life] = sent
+            if any(cells[LIFE] > life + 1 for cells in producer.cells.values()):
+                producer.gone.pop(life)  # too late: its successor has been heard
+
+    def settle(self) -> None:
+        """Nothing more will be read: what dead producers had sent and has not come is lost."""
+        for instance, producer in self._producers.items():
+            self._settle(producer, instance)
 
     def _notice(self, frames: list[bytes]) -> Ended | None:
         try:
             notice = _notices.decode(frames[-1])
-        except msgspec.DecodeError:
-            return None  # somebody else's frame on our topic: there is no edge to count it on
-        if isinstance(notice, Welcome):
-            for topic, number in notice.next.items():
-                self._expected[(notice.instance, topic.encode())] = number
-            self._welcomed.add(notice.instance)
-            if self.ready:
-                self._socket.subscribe(f"!{self._instance}")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.strangers += 1
             return None
-        for topic, sent in notice.sent.items():
-            self._count_tail(notice.instance, topic.encode(), sent)
-        return Ended(notice.instance, tuple(route.edge.id for route in self._producers.get(notice.instance, ())))
+        producer = self._producers.get(notice.instance)
+        if producer is None:
+            self.strangers += 1
+            return None
+        if any(notice.life + 1 > cells[LIFE] for cells in producer.cells.values()):
+            self._begin(producer, notice.instance, notice.life)
+        sent = notice.next if isinstance(notice, Welcome) else notice.sent
+        for source in producer.cells:
+            self._lost_until(producer, source, sent)
+        if isinstance(notice, Welcome):
+            producer.welcomed = True
+            self._socket.subscribe(f"!{self._instance}/{notice.instance}/{notice.life}")
+            return None
+        return Ended(notice.instance, tuple(route.edge.id for route in producer.routes))
 
-    def _count_tail(self, instance: str, topic: bytes, sent: int) -> None:
-        """Gaps show only what was lost between two messages: the end tells what was lost behind the last."""
-        source, _, partition = topic.partition(b"/")
-        if partition not in self._partitions.get(source, {partition}):
-            return
-        lost = max(0, sent - self._expected.get((instance, topic), 0))
-        for route in self._routes.get(source, ()):
-            route.statistics.dropped += lost
-        self._expected[(instance, topic)] = max(sent, self._expected.get((instance, topic), 0))
+    def _lost_until(self, producer: _Producer, source: bytes, sent: dict[str, int]) -> None:
+        """Gaps show what was lost between two messages: a notice, what was lost before the first and behind the last."""
+        cells, prefix = producer.cells[source], source.decode() + "/"
+        for topic, number in sent.items():
+            if not topic.startswith(prefix):
+                continue
+            partition = int(topic.removeprefix(prefix), 16)
+            if partition in self._partitions[source] and number > cells[partition]:
+                for route in self._routes[source]:
+                    route.cells[DROPPED] += number - cells[partition]
+                cells[partition] = number
 
     def close(self) -> None:
         self._socket.close(0)

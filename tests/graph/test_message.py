@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import MessageError
-from graph.message import DEFAULT_SESSION, PROTOCOL, BodyDecoder, Header, Mark, decode_header, encode_header
+from graph.message import DEFAULT_SESSION, PROTOCOL, Block, BodyDecoder, Cause, Header, Mark, decode_header, encode_header
 from nodes.kinds import AudioFrame, Text
 
 texts = st.text(max_size=50)
 numbers = st.integers(-(2**63), 2**63 - 1)
+counts = st.integers(0, 2**53 - 1)
 
 
 def header(**fields: object) -> Header:
@@ -23,13 +26,40 @@ def header(**fields: object) -> Header:
     turn=numbers,
     revision=numbers,
     origin_ns=numbers,
-    cause=st.none() | st.tuples(texts, numbers, numbers),
+    life=counts,
+    floor=counts,
+    attempt=counts,
+    cause=st.none() | st.builds(Cause, texts, counts, counts, counts),
+    block=st.none() | st.builds(Block, texts, counts, counts, counts),
 )
 def test_what_is_encoded_is_decoded(text: str, **fields: object) -> None:
     sent = header(**fields)
     got = decode_header(encode_header(sent, Text(text)))
     assert BodyDecoder((AudioFrame, Text)).decode(got) == Text(text)
     assert got == sent
+
+
+@given(
+    field=st.sampled_from(["seq", "life", "floor", "attempt"]), number=st.integers(-(2**63), -1) | st.integers(2**53, 2**64 - 1)
+)
+def test_a_number_that_cannot_count_anything_is_no_header(field: str, number: int) -> None:
+    frame = msgpack.packb({"v": 1, "kind": "text", "port": "out", "instance": "js", "seq": 7, field: number})
+    with pytest.raises(MessageError):
+        decode_header(frame)
+
+
+@given(st.sampled_from([b"\xdd", b"\xdf", b"\xdb", b"\xc6"]), st.integers(2**24, 2**32 - 1))
+def test_a_length_that_is_claimed_is_not_believed(kind: bytes, length: int) -> None:
+    """An array, a map, a text or bytes of up to 4 billion items, of which nothing comes."""
+    frame = msgpack.packb({"v": 1, "kind": "text", "port": "out", "instance": "js", "seq": 7})
+    more = b"\x86" + frame[1:] + b"\xa5cause" + kind + length.to_bytes(4, "big")
+    tracemalloc.start()
+    try:
+        with pytest.raises(MessageError):
+            decode_header(more)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @given(texts)

@@ -90,7 +90,7 @@ CASES = {
     ),
     "an unknown key with nothing like it": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, zzz: 2}\n",
-        "g.yaml:2:46: src: unknown key 'zzz' (known: use, with, in, replicas, resources)",
+        "g.yaml:2:46: src: unknown key 'zzz' (known: use, with, in, replicas, resources, restart)",
     ),
     "an unknown key of resources": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, resources: {thread: 1}}\n",
@@ -239,8 +239,33 @@ CASES = {
         "g.yaml:3:74: dbl: a stream never blocks its producer (drop_oldest, drop_newest, or link: queue)",
     ),
     "a delivery that there is not": (
-        "nodes:\n" + SOURCE + "  dbl: {use: sample.double, in: {numbers: {from: src.numbers, delivery: at_least_once}}}\n",
-        "g.yaml:3:73: dbl: 'delivery' must be 'at_most_once', not 'at_least_once' (did you mean 'at_most_once'?)",
+        "nodes:\n"
+        + SOURCE
+        + "  dbl: {use: sample.double, in: {numbers: {from: src.numbers, link: queue, delivery: at_once}}}\n",
+        "g.yaml:3:86: dbl: 'delivery' must be 'at_most_once' or 'at_least_once', not 'at_once' (did you mean 'at_most_once'?)",
+    ),
+    "what only queues can": (
+        "nodes:\n"
+        + SOURCE
+        + "  dbl: {use: sample.double, in: {numbers: {from: src.numbers, delivery: at_least_once, order: session}}}\n",
+        "g.yaml:3:73: dbl: 'delivery' is for queues (link: queue)",
+        "g.yaml:3:95: dbl: 'order' is for queues (link: queue)",
+    ),
+    "a delivery that never drops, asked to": (
+        "nodes:\n"
+        + SOURCE
+        + "  dbl:\n    use: sample.double\n    in:\n      numbers:\n"
+        + "        {from: src.numbers, link: queue, delivery: at_least_once, when_full: drop_oldest}\n",
+        "g.yaml:7:78: dbl: at_least_once never drops (block)",
+    ),
+    "a size without a unit": (
+        "max_message: 10\nnodes:\n" + SOURCE,
+        "g.yaml:1:14: 'max_message' must be a size like 64KB, 16MB or 1GB, not 10",
+    ),
+    "a restart that is none": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, restart: {max: 0, within: 5}}\n",
+        "g.yaml:2:61: src: 'max' must be at least 1, not 0",
+        "g.yaml:2:72: src: 'within' must be a duration like 500ms, 2s or 1m, not 5",
     ),
     "a wildcard for nothing": (
         "nodes:\n" + SOURCE + "  out: {use: sample.watch, in: {marks: '*.telemetri'}}\n",

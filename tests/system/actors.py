@@ -113,6 +113,23 @@ class SlowCollect(Collect):
         super().on_x(message)
 
 
+class CountingCollect(Collect):
+    """Tells in `<file>.count` how many it has heard, now and then."""
+
+    def on_x(self, message: Message[Number]) -> None:
+        super().on_x(message)
+        if len(self._heard) % 100 == 0:
+            self.config.file.with_suffix(".count").write_text(str(len(self._heard)))
+
+
+class SlowCountingCollect(CountingCollect):
+    """Is slower than what comes."""
+
+    def on_x(self, message: Message[Number]) -> None:
+        time.sleep(0.0003)
+        super().on_x(message)
+
+
 class Breaks(Count):
     """Cannot go on once it has counted."""
 

@@ -55,8 +55,8 @@ class GraphRun:
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 line = process.cmdline()
-                if "graph.worker" in line and line[-2].startswith(str(self.runtime)) and process.status() != "zombie":
-                    found[line[-1]] = process
+                if "graph.worker" in line and line[-3].startswith(str(self.runtime)) and process.status() != "zombie":
+                    found[line[-2]] = process
                     self.seen.add(process.pid)
         return found
 

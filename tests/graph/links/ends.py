@@ -9,10 +9,17 @@ from typing import Any, ClassVar
 import zmq
 
 from graph.links.base import Arrival, Ended, Route
-from graph.links.queue import CreditIn, QueueIn, QueueOut
+from graph.links.counts import Counts, EdgeStatistics, Index, statistics
+from graph.links.dealer import Parcel
+from graph.links.payloads import PayloadsIn, PayloadsOut
+from graph.links.queue import CreditIn, QueueOut
 from graph.links.stream import StreamIn, StreamOut
+from graph.links.taking import QueueIn
 from graph.message import PROTOCOL, BodyDecoder, Header, Kind
 from graph.plan import Edge, Instance
+
+MAX_MESSAGE = 1_000_000
+NO_RING_OUT = PayloadsOut(None, lambda port, partition: None)
 
 
 class Number(Kind, frozen=True, omit_defaults=True):
@@ -21,7 +28,12 @@ class Number(Kind, frozen=True, omit_defaults=True):
 
 
 def route(edge: Edge) -> Route:
-    return Route(edge, BodyDecoder((Number,)), interrupts=False)
+    return Route(edge, BodyDecoder((Number,)), False, Counts.in_memory(Index(edges=[edge.id])).edges[edge.id])
+
+
+def counted(one: Route | QueueOut) -> EdgeStatistics:
+    """What an end of an edge has counted."""
+    return statistics(one.cells)
 
 
 def header(instance: str = "src", session: str = "default", port: str = "out") -> Header:
@@ -41,17 +53,28 @@ def until(condition: Callable[[], Any], serve: Callable[[], None], attempts: int
 class StreamEnds:
     """One producer and its consumers."""
 
-    def __init__(self, folder: Path, replicas: int = 1, depth: int = 1000) -> None:
+    def __init__(self, folder: Path, replicas: int = 1, depth: int = 1000, life: int = 0) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
         endpoint = f"ipc://{folder}/src.out"
         names = [f"dst.{k}" for k in range(replicas)]
-        self.out = StreamOut(self.context, "src", "src", endpoint, names, depth)
+        self.folder, self.names, self.depth = folder, names, depth
+        self.out = self.publisher(life)
         self.routes = [route(Edge("src", "out", "dst", "x", depth=depth)) for _ in names]
-        self.ins = [StreamIn(self.context, name, depth) for name in names]
+        self.ins = [self.subscriber(name) for name in names]
         self.got: list[list[Arrival | Ended]] = [[] for _ in names]
         for k, (end, one) in enumerate(zip(self.ins, self.routes, strict=True)):
             end.add(one, [("src", endpoint)], k, replicas)
             end.subscribe_notices()
+
+    def publisher(self, life: int) -> StreamOut:
+        """A life of the producer."""
+        sending = Counts.in_memory(Index(sending=["out"])).sending
+        where = f"ipc://{self.folder}/src.out"
+        return StreamOut(self.context, "src", life, "src", where, self.names, self.depth, sending, NO_RING_OUT)
+
+    def subscriber(self, name: str) -> StreamIn:
+        cells = Counts.in_memory(Index(expecting=[("src", "src.out")])).expecting
+        return StreamIn(self.context, name, self.depth, MAX_MESSAGE, lambda *key: cells[key], PayloadsIn(None))
 
     def serve(self) -> None:
         self.out.read_subscriptions()
@@ -76,12 +99,29 @@ class QueueEnds:
         self.edge = Edge("src", "out", "dst", "x", link="queue", **{"depth": 64, "when_full": "block", **edge})
         instances = [Instance(f"dst.{k}", "dst", k, work=f"ipc://{folder}/dst.{k}.work") for k in range(takers)]
         self.credit = CreditIn(self.context, f"ipc://{folder}/src.credit")
-        self.takers = [QueueIn(self.context, i.id, i.work) for i in instances]
+        self.instances = instances
+        self.takers = [self.taker(i) for i in instances]
         self.routes = [route(self.edge) for _ in instances]
-        self.out = QueueOut(self.context, self.edge, instances, [i.work for i in instances])
+        self.aside: list[Parcel] = []
+        self.out = QueueOut(
+            self.context,
+            self.edge,
+            ("src", 0),
+            instances,
+            [i.work for i in instances],
+            Counts.in_memory(Index(edges=[self.edge.id])).edges[self.edge.id],
+            NO_RING_OUT,
+            lambda edge, parcel: self.aside.append(parcel),
+        )
         self.got: list[list[Arrival | Ended]] = [[] for _ in instances]
         for taker, one in zip(self.takers, self.routes, strict=True):
             taker.add(one, [("src", f"ipc://{folder}/src.credit")])
+
+    def taker(self, instance: Instance, life: int = 0) -> QueueIn:
+        """A life of a taker."""
+        lanes = Counts.in_memory(Index(lanes=[(self.edge.id, "src")])).lanes
+        cells = lanes[self.edge.id, "src"]
+        return QueueIn(self.context, instance.id, life, instance.work, MAX_MESSAGE, lambda *_: cells, PayloadsIn(None))
 
     def serve(self) -> None:
         for notice in self.credit.receive():
@@ -97,7 +137,8 @@ class QueueEnds:
         held = [a for a in self.got[taker] if isinstance(a, Arrival) and a.taken is not None]
         for arrival in held:
             assert arrival.taken is not None
-            self.takers[taker].finished(arrival.taken)
+            self.takers[taker].begin(arrival)
+            self.takers[taker].finished(arrival)
             arrival.taken = None
         self.takers[taker].flush()
         return len(held)

@@ -6,9 +6,9 @@ from threading import Thread
 import pytest
 
 from graph.links.base import Arrival, Ended
-from graph.links.queue import WINDOW
+from graph.links.dealer import WINDOW
 
-from .ends import Number, QueueEnds, header, numbers, until
+from .ends import Number, QueueEnds, counted, header, numbers, until
 
 
 def push(ends: QueueEnds, count: int) -> int:
@@ -38,8 +38,8 @@ def test_everything_arrives_in_order(tmp_path: Path) -> None:
 
     until(lambda: len(ends.got[0]) == 500, step)
     assert ends.numbers(0) == list(range(500))
-    assert ends.routes[0].statistics.dropped == 0
-    assert ends.out.statistics.sent == 500
+    assert counted(ends.routes[0]).dropped == 0
+    assert counted(ends.out).sent == 500
     ends.close()
 
 
@@ -63,7 +63,7 @@ def test_a_full_queue_that_may_drop_counts_what_it_drops(tmp_path: Path, when_fu
     assert push(ends, 100) == 100
     until(lambda: ends.finish(0) == 0 and len(ends.got[0]) == 40, ends.serve)
     assert ends.numbers(0) == kept
-    assert (ends.out.statistics.sent, ends.out.statistics.dropped) == (100, 60)
+    assert (counted(ends.out).sent, counted(ends.out).dropped) == (100, 60)
     ends.close()
 
 
@@ -88,8 +88,8 @@ def test_the_end_travels_behind_the_last_message(tmp_path: Path) -> None:
     ends = QueueEnds(tmp_path)
     ends.connect()
     push(ends, 3)
-    assert ends.out.empty
-    ends.out.end("src")
+    assert not ends.out._dealer.waiting
+    ends.out.end()
     until(lambda: len(ends.got[0]) == 4, ends.serve)
     assert ends.got[0][-1] == Ended("src", ("src.out->dst.x",))
     assert list(numbers(ends.got[0])) == [0, 1, 2]
@@ -113,7 +113,7 @@ def test_a_message_that_cannot_be_read_gives_its_credit_back(tmp_path: Path) -> 
         ends.takers[0].flush()
 
     until(lambda: not ends.out.full, step)
-    assert ends.routes[0].statistics.rejected == 1
+    assert counted(ends.routes[0]).rejected == 1
     assert ends.out.push(header(), Number(2), b"")
     until(lambda: ends.got[0], ends.serve)
     assert ends.numbers(0) == [2]
@@ -141,11 +141,11 @@ def test_a_taker_that_died_never_holds_up_its_producer(tmp_path: Path) -> None:
     until(lambda: len(ends.got[0]) == WINDOW, ends.serve)
     ends.finish(0)
     ends.takers[0].socket.close(0)
-    dealing = Thread(target=lambda: until(lambda: ends.out.empty, lambda: serve_credit(ends)), daemon=True)
+    dealing = Thread(target=lambda: until(lambda: not ends.out._dealer.waiting, lambda: serve_credit(ends)), daemon=True)
     dealing.start()
     dealing.join(timeout=10)
     assert not dealing.is_alive(), "it waits for the dead"
-    assert ends.out.empty
+    assert not ends.out._dealer.waiting
     ends.close()
 
 
@@ -155,9 +155,12 @@ def test_a_later_message_finished_first_gives_no_credit_away(tmp_path: Path) -> 
     ends.connect()
     assert push(ends, 3) == 3
     until(lambda: len(ends.got[0]) == 3, ends.serve)
-    taken = [a.taken for a in ends.got[0] if isinstance(a, Arrival) and a.taken]
-    for one in (taken[2], taken[0], taken[1]):
-        ends.takers[0].finished(one)
+    first, second, third = [a for a in ends.got[0] if isinstance(a, Arrival)]
+    ends.takers[0].begin(first)
+    ends.takers[0].finished(third, handled=False)
+    ends.takers[0].finished(first)
+    ends.takers[0].begin(second)
+    ends.takers[0].finished(second)
     ends.takers[0].flush()
     until(lambda: push(ends, 3) == 3, ends.serve)
     ends.close()

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import NodeError
-from graph.links.base import PARTITIONS, Ended, partition_of, partitions_of_replica
+from graph.links.base import Ended, partition_of, partitions_of_replica
+from graph.links.counts import PARTITIONS, Counts, Index
 from graph.links.stream import StreamOut
 from graph.message import encode_header
 
-from .ends import Number, StreamEnds, header, numbers, until
+from .ends import NO_RING_OUT, Number, StreamEnds, counted, header, numbers, until
 
-TOPIC = f"src.out/{partition_of('default'):02x}"
+PARTITION = partition_of("default")
 
 
 @pytest.fixture
@@ -31,12 +32,13 @@ def test_nothing_is_lost_at_the_start(ends: StreamEnds) -> None:
         ends.out.publish(header(), Number(n), b"")
     until(lambda: len(ends.got[0]) == 200, ends.serve)
     assert list(numbers(ends.got[0])) == list(range(200))
-    assert ends.routes[0].statistics.dropped == 0
+    assert counted(ends.routes[0]).dropped == 0
 
 
 def test_the_producer_is_not_ready_before_its_consumer_listens(tmp_path: Path) -> None:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    out = StreamOut(context, "src", "src", f"ipc://{tmp_path}/alone", ["dst"], 10)
+    sending = Counts.in_memory(Index(sending=["out"])).sending
+    out = StreamOut(context, "src", 0, "src", f"ipc://{tmp_path}/alone", ["dst"], 10, sending, NO_RING_OUT)
     out.read_subscriptions()
     assert not out.ready
     out.close(0)
@@ -58,20 +60,20 @@ def test_every_gap_is_counted(ends: StreamEnds) -> None:
         one = header()
         ends.out.publish(one, Number(n), b"")
         if n in (3, 4, 7):  # as if the network had lost them: the numbers go on
-            ends.out._next[TOPIC] += 1
+            ends.out._sending["out"][PARTITION] += 1
     until(lambda: len(ends.got[0]) == 10, ends.serve)
-    assert ends.routes[0].statistics.dropped == 3
+    assert counted(ends.routes[0]).dropped == 3
 
 
 def test_a_lost_tail_is_counted_at_the_end_and_only_once(ends: StreamEnds) -> None:
     ends.connect()
     ends.out.publish(header(), Number(0), b"")
-    ends.out._next[TOPIC] += 5
-    ends.out.end()
-    ends.out.end()
+    ends.out._sending["out"][PARTITION] += 5
+    ends.out.end(ends.names)
+    ends.out.end(ends.names)
     until(lambda: len(ends.got[0]) == 3, ends.serve)
     assert ends.got[0][1:] == [Ended("src", ("src.out->dst.x",))] * 2
-    assert ends.routes[0].statistics.dropped == 5
+    assert counted(ends.routes[0]).dropped == 5
 
 
 def test_replicas_share_the_sessions_and_count_only_their_own(tmp_path: Path) -> None:
@@ -80,7 +82,7 @@ def test_replicas_share_the_sessions_and_count_only_their_own(tmp_path: Path) ->
     sessions = [f"user-{k}" for k in range(60)]
     for n, session in enumerate(sessions * 2):
         ends.out.publish(header(session=session), Number(n), b"")
-    ends.out.end()
+    ends.out.end(ends.names)
     until(lambda: all(any(isinstance(a, Ended) for a in got) for got in ends.got), ends.serve)
     owners: dict[str, set[int]] = {}
     for k, got in enumerate(ends.got):
@@ -89,7 +91,7 @@ def test_replicas_share_the_sessions_and_count_only_their_own(tmp_path: Path) ->
                 owners.setdefault(arrival.message.session, set()).add(k)
     assert all(len(replicas) == 1 for replicas in owners.values()), "a session always meets the same replica"
     assert sum(len(list(numbers(got))) for got in ends.got) == 120
-    assert sum(r.statistics.dropped for r in ends.routes) == 0
+    assert sum(counted(r).dropped for r in ends.routes) == 0
     ends.close()
 
 
@@ -110,7 +112,7 @@ def test_a_frame_that_cannot_be_read_is_counted_and_the_next_one_arrives(ends: S
     ends.out.publish(header(), Number(5), b"")
     until(lambda: ends.got[0], ends.serve)
     assert list(numbers(ends.got[0])) == [5]
-    assert ends.routes[0].statistics.rejected == 1
+    assert counted(ends.routes[0]).rejected == 1
 
 
 def test_another_protocol_version_is_rejected(ends: StreamEnds) -> None:
@@ -121,7 +123,7 @@ def test_another_protocol_version_is_rejected(ends: StreamEnds) -> None:
     ends.out.publish(header(), Number(2), b"")
     until(lambda: ends.got[0], ends.serve)
     assert list(numbers(ends.got[0])) == [2]
-    assert ends.routes[0].statistics.rejected == 1
+    assert counted(ends.routes[0]).rejected == 1
 
 
 def test_a_port_in_use_is_told_in_one_line() -> None:
@@ -129,7 +131,7 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
     taken = context.socket(zmq.PULL)
     port = taken.bind_to_random_port("tcp://127.0.0.1")
     with pytest.raises(NodeError) as told:
-        StreamOut(context, "src", "src", f"tcp://127.0.0.1:{port}", [], 10)
+        StreamOut(context, "src", 0, "src", f"tcp://127.0.0.1:{port}", [], 10, {}, NO_RING_OUT)
     assert str(told.value) == f"port 127.0.0.1:{port} is in use by another program: choose another `first_port`"
     context.destroy(linger=0)
 

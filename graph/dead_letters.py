@@ -1,0 +1,49 @@
+"""Messages that were set aside because every process that took them died: kept in a file, with all that is known."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import platformdirs
+
+from graph.links.dealer import Parcel
+from graph.plan import Edge, Plan
+from graph.rundir import RunDir
+
+
+def dead_letters_file(plan: Plan, instance: str) -> Path:
+    """Where the dead letters of a producer instance are kept: they outlive the run, and are never emptied by us."""
+    name = f"{plan.name}-{RunDir.of(plan).path.name}"
+    return Path(platformdirs.user_state_dir("voicegraph")) / "dead-letters" / name / f"{instance}.jsonl"
+
+
+def keep(path: Path, edge: Edge, parcel: Parcel) -> str:
+    """Add a message to the file, one JSON object a line.
+
+    :returns: a line for the operator; also where the file cannot be written.
+    """
+    told = f"{edge.id}: a message killed {', '.join(parcel.takers)} and is set aside"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write(json.dumps(_letter(edge, parcel), ensure_ascii=False) + "\n")
+    except OSError as error:
+        return f"{told}; it is lost, because {path} cannot be written: {error.strerror}"
+    return f"{told} in {path}"
+
+
+def _letter(edge: Edge, parcel: Parcel) -> dict[str, Any]:
+    header = msgspec.to_builtins(parcel.header)
+    header["body"] = msgspec.to_builtins(parcel.body)
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "edge": edge.id,
+        "killed": parcel.takers,
+        "header": header,
+        "payload": base64.b64encode(parcel.payload).decode(),
+    }

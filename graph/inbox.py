@@ -1,0 +1,108 @@
+"""What waits for a node's handlers: bounded, in order, less what has become stale."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from graph.links.base import Arrival, Ended
+from graph.links.counts import DROPPED, STALE
+from graph.message import Message
+
+SESSIONS_REMEMBERED = 10_000  # of whose newest (turn, revision) a worker keeps track
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """An input has fallen silent, or is heard again."""
+
+    input: str
+    silent: bool
+
+
+Item: TypeAlias = Arrival | Ended | Quiet
+
+
+class Inbox:
+    """`let_go` is told of every arrival that no handler will see."""
+
+    def __init__(self, let_go: Callable[[Arrival], None]) -> None:
+        self._let_go = let_go
+        self._items: deque[Item] = deque()
+        self._newest: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, item: Item) -> None:
+        """Take in what has come; a stream that is full drops as its edge says."""
+        if not isinstance(item, Arrival):
+            self._items.append(item)
+        elif item.route.interrupts:
+            self._interrupt(item)
+        elif self.stale(item.message):
+            self._drop(item, STALE)
+        else:
+            self._accept(item)
+
+    def next(self) -> Item:
+        """The oldest item."""
+        item = self._items.popleft()
+        if isinstance(item, Arrival):
+            item.route.left()
+        return item
+
+    def stale(self, message: Message[Any]) -> bool:
+        """A message of a turn older than the newest this node was told of; turn 0 belongs to no turn and never is."""
+        if not self._newest or message.turn == 0:
+            return False
+        newest = self._newest.get(message.session)
+        return newest is not None and (message.turn, message.revision) < newest
+
+    def drop_all(self) -> None:
+        """What still comes to a node that has ended is handled by nobody."""
+        for arrival in self._arrivals():
+            arrival.route.left()
+            self._drop(arrival, DROPPED)
+        self._items.clear()
+
+    def _arrivals(self) -> Iterator[Arrival]:
+        return (item for item in self._items if isinstance(item, Arrival))
+
+    def _accept(self, arrival: Arrival) -> None:
+        route = arrival.route
+        if route.edge.link == "stream" and route.waiting >= route.edge.depth:
+            if route.edge.when_full != "drop_oldest":
+                self._drop(arrival, DROPPED)
+                return
+            oldest = next(a for a in self._arrivals() if a.route is route)
+            self._items.remove(oldest)
+            route.left()
+            self._drop(oldest, DROPPED)
+        route.entered()
+        self._items.append(arrival)
+
+    def _interrupt(self, arrival: Arrival) -> None:
+        """Make what is older stale, drop what waits of it, and put the interruption behind earlier ones, before all else."""
+        message = arrival.message
+        newest = max((message.turn, message.revision), self._newest.pop(message.session, (0, 0)))
+        self._newest[message.session] = newest
+        if len(self._newest) > SESSIONS_REMEMBERED:
+            self._newest.popitem(last=False)
+        waiting, self._items = self._items, deque()
+        arrival.route.entered()
+        while waiting and isinstance(waiting[0], Arrival) and waiting[0].route.interrupts:
+            self._items.append(waiting.popleft())
+        self._items.append(arrival)
+        for item in waiting:
+            if isinstance(item, Arrival) and self.stale(item.message):
+                item.route.left()
+                self._drop(item, STALE)
+            else:
+                self._items.append(item)
+
+    def _drop(self, arrival: Arrival, why: int) -> None:
+        arrival.route.cells[why] += 1
+        self._let_go(arrival)

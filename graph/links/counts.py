@@ -1,0 +1,217 @@
+"""What an instance has counted, in a file mapped into memory: it outlives the process, also one that is killed.
+
+Counting is `cells[DELIVERED] += 1` on a view of 64-bit cells. When an instance has died, the supervisor reads the file
+instead of the last beat, and the instance's next life reads how far its former one had heard.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+Cells: TypeAlias = memoryview  # of unsigned 64-bit numbers
+Name = TypeVar("Name")
+
+# cells of an edge, at one end of it
+SENT, DELIVERED, DROPPED, STALE, REJECTED, RESENT, DUPLICATES, DEAD, BYTES, DEPTH, DEPTH_MAX, SILENT = range(12)
+LATENCY = 12  # the first cell of the histogram
+BUCKETS = 108  # up to 134 s
+EDGE_CELLS = LATENCY + BUCKETS
+
+# cells of a lane, at its taker: messages counted as delivered, stale or rejected; messages finished; one more than the
+# number of the one in hand; the producer's life that all this is of
+COUNTED, FREED, IN_HAND, LANE_LIFE = range(4)
+LANE_CELLS = 4
+
+# cells of a stream, by partition: the next number to send, or to expect; at a consumer also the producer's life
+PARTITIONS = 64  # sessions are spread over this many topics of a port; replicas share the topics out
+LIFE = PARTITIONS
+STREAM_CELLS = PARTITIONS + 1
+
+
+def bucket(us: int) -> int:
+    """The histogram bucket of a latency in whole microseconds: four to the octave, so a bound is at most 25 % off."""
+    if us < 4:
+        return max(0, us)
+    shift = us.bit_length() - 3
+    return min((shift << 2) + (us >> shift), BUCKETS - 1)
+
+
+def upper_us(index: int) -> int:
+    """The largest latency that a bucket holds, in microseconds."""
+    if index < 4:
+        return index
+    shift = (index >> 2) - 1
+    return ((4 + (index & 3) + 1) << shift) - 1
+
+
+class EdgeStatistics(msgspec.Struct, omit_defaults=True):
+    """What has been counted on an edge. A producer counts what it sends, a consumer the rest; the report adds them up."""
+
+    sent: int = 0
+    delivered: int = 0  # to a handler
+    dropped: int = 0  # lost on the way, pushed out of a full buffer, or lost with a process that died
+    stale: int = 0  # of a turn that was interrupted before they were handled
+    rejected: int = 0  # not a message of this protocol, too long, or of a kind the port does not take
+    resent: int = 0  # at_least_once: given to another taker after one died
+    duplicates: int = 0  # at_least_once: known already, discarded
+    dead_lettered: int = 0  # at_least_once: set aside after killing several takers
+    bytes: int = 0  # payload bytes delivered
+    depth: int = 0  # messages waiting now
+    depth_max: int = 0  # messages waiting at worst, at one end of one instance
+    silent: int = 0  # how often the input fell silent for longer than its input_timeout
+    latency: dict[int, int] = {}  # how many messages by histogram bucket, from sending to the handler
+
+    def add(self, other: EdgeStatistics) -> None:
+        """Sum up the ends and instances of an edge."""
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.depth_max = max(self.depth_max, other.depth_max)
+        self.latency = {k: self.latency.get(k, 0) + other.latency.get(k, 0) for k in self.latency.keys() | other.latency.keys()}
+
+    def quantile_us(self, share: float) -> int | None:
+        """The latency that this share of the messages did not exceed, in microseconds; None without messages."""
+        wanted = share * sum(self.latency.values())
+        seen = 0
+        for index in sorted(self.latency):
+            seen += self.latency[index]
+            if seen >= wanted:
+                return upper_us(index)
+        return None
+
+
+_SUMMED = [name for name in EdgeStatistics.__struct_fields__ if name not in ("depth_max", "latency")]
+
+
+def statistics(cells: Cells) -> EdgeStatistics:
+    """A copy of an edge's cells."""
+    values = cells.tolist()
+    histogram = {k: n for k, n in enumerate(values[LATENCY:]) if n}
+    return EdgeStatistics(
+        values[SENT],
+        values[DELIVERED],
+        values[DROPPED],
+        values[STALE],
+        values[REJECTED],
+        values[RESENT],
+        values[DUPLICATES],
+        values[DEAD],
+        values[BYTES],
+        values[DEPTH],
+        values[DEPTH_MAX],
+        values[SILENT],
+        histogram,
+    )
+
+
+def clear(cells: Cells) -> None:
+    """Set all to 0."""
+    for index in range(len(cells)):
+        cells[index] = 0
+
+
+class LaneCounts(msgspec.Struct, frozen=True, array_like=True):
+    """What a taker had counted of one producer's lane when it died."""
+
+    producer_life: int  # that the rest is of
+    counted: int  # messages delivered, or dropped in some way
+    in_hand: int  # sequence number of the message being handled; -1: none
+
+
+class Index(msgspec.Struct):
+    """The names of the cells, in the order they lie in the file behind it."""
+
+    edges: list[str] = []
+    lanes: list[tuple[str, str]] = []  # (edge, producer instance)
+    sending: list[str] = []  # output ports
+    expecting: list[tuple[str, str]] = []  # (producer instance, output port as <node>.<port>)
+
+
+class Counts:
+    """The cells of one life of one instance. Made with a file, or in plain memory (in tests)."""
+
+    def __init__(self, index: Index, memory: memoryview) -> None:
+        self.index = index
+        cells = memory.cast("Q")
+        at = 0
+
+        def take(names: Iterable[Name], each: int) -> dict[Name, Cells]:
+            nonlocal at
+            found = {}
+            for name in names:
+                found[name] = cells[at : at + each]
+                at += each
+            return found
+
+        self.edges = take(index.edges, EDGE_CELLS)
+        self.lanes = take(index.lanes, LANE_CELLS)
+        self.sending = take(index.sending, STREAM_CELLS)
+        self.expecting = take(index.expecting, STREAM_CELLS)
+
+    @staticmethod
+    def size(index: Index) -> int:
+        """Bytes of the cells."""
+        lanes, streams = len(index.lanes), len(index.sending) + len(index.expecting)
+        return 8 * (len(index.edges) * EDGE_CELLS + lanes * LANE_CELLS + streams * STREAM_CELLS)
+
+    @classmethod
+    def in_memory(cls, index: Index) -> Counts:
+        """Cells that no file holds."""
+        return cls(index, memoryview(bytearray(cls.size(index))))
+
+    @classmethod
+    def create(cls, path: Path, index: Index) -> Counts:
+        """Make the file of a new life and map it."""
+        head = msgspec.msgpack.encode(index)
+        start = _aligned(8 + len(head))
+        total = start + cls.size(index)
+        # Made whole and then named: whoever finds the name finds all of it.
+        half = path.with_name(path.name + ".new")
+        half.write_bytes(len(head).to_bytes(8, "little") + head.ljust(start - 8, b"\0") + bytes(total - start))
+        mapped = _map(half, mmap.ACCESS_WRITE)
+        half.rename(path)
+        return cls(index, memoryview(mapped)[start:total])
+
+    @classmethod
+    def read(cls, path: Path) -> Counts | None:
+        """The cells that a life has left; None when there is no such file."""
+        try:
+            mapped = _map(path, mmap.ACCESS_READ)
+        except FileNotFoundError:
+            return None
+        length = int.from_bytes(mapped[:8], "little")
+        index = msgspec.msgpack.decode(mapped[8 : 8 + length], type=Index)
+        start = _aligned(8 + length)
+        return cls(index, memoryview(mapped)[start : start + cls.size(index)])
+
+    def statistics(self) -> dict[str, EdgeStatistics]:
+        """By edge id."""
+        return {edge: statistics(cells) for edge, cells in self.edges.items()}
+
+    def lane_counts(self) -> dict[str, dict[str, LaneCounts]]:
+        """By edge and producer."""
+        found: dict[str, dict[str, LaneCounts]] = {}
+        for (edge, producer), cells in self.lanes.items():
+            found.setdefault(edge, {})[producer] = LaneCounts(cells[LANE_LIFE], cells[COUNTED], cells[IN_HAND] - 1)
+        return found
+
+    def sent(self) -> dict[str, int]:
+        """By output port, the messages sent on its stream."""
+        return {port: sum(cells[:PARTITIONS]) for port, cells in self.sending.items()}
+
+
+def _map(path: Path, access: int) -> mmap.mmap:
+    descriptor = os.open(path, os.O_RDWR if access == mmap.ACCESS_WRITE else os.O_RDONLY)
+    try:
+        return mmap.mmap(descriptor, 0, access=access)
+    finally:
+        os.close(descriptor)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // 8) * 8

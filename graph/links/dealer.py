@@ -1,0 +1,237 @@
+"""Who gets which message of a queue: pure, no socket and no clock. `queue.py` does what it decides.
+
+    put -> waiting -> dealt to a lane (in hand) -> freed (the taker may have another) -> done (nobody needs it any more)
+                ^------------------------ the taker died
+
+On a plain queue freed is done. On an at_least_once queue a message is kept until it is done, and dealt again when its
+taker dies before; one that was in the hands of `give_up_after` dying takers is set aside instead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graph.message import Header, Kind
+from graph.plan import Edge
+
+if TYPE_CHECKING:
+    from graph.links.receipts import Receipt
+
+WINDOW = 32  # unfinished messages a lone taker may hold (decision 6)
+WINDOW_MAX = 64  # and one of several, when its jobs are short
+WORK_US = 1000  # one of several may hold about so much work: a busy taker is spared when a free one is there
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """A message that its producer answers for."""
+
+    header: Header
+    body: Kind
+    payload: bytes | memoryview
+    order: int = 0  # the how-manieth of its queue
+    kills: int = 0  # takers that died with it in hand
+    receipt: Receipt | None = None  # of the message whose effect this is
+    takers: list[str] = field(default_factory=list)  # who died with it
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One producer instance to one taker of one edge."""
+
+    taker: str
+    window: int
+    life: int = -1  # of the taker; -1: it has not said hello
+    sent: int = 0
+    freed: int = 0
+    slowest_us: int = WORK_US  # what its longest job lately took; falls by an eighth with each acknowledgement
+    held: dict[int, Parcel] = field(default_factory=dict)  # by sequence number; only where they are tracked
+
+    @property
+    def outstanding(self) -> int:
+        return self.sent - self.freed
+
+
+class Dealer:
+    """The producer's end of one queue edge. `replicated`: the edge has several takers."""
+
+    def __init__(self, edge: Edge, takers: Sequence[str]) -> None:
+        self._depth = edge.depth
+        self._when_full = edge.when_full
+        self._keeps = edge.delivery == "at_least_once"
+        self._ordered = edge.order == "session" and len(takers) > 1
+        self._tracks = self._keeps or self._ordered
+        self._give_up_after = edge.give_up_after
+        window = min(edge.depth, WINDOW) if len(takers) == 1 else 1
+        self.lanes = {taker: Lane(taker, window) for taker in takers}
+        self._all = list(self.lanes.values())
+        self._waiting: deque[Parcel] = deque()
+        self._unfinished = 0  # waiting, in hand, or kept
+        self._put = 0
+        self._pinned: dict[str, tuple[Lane, int]] = {}  # by session: who has work of it, and how many
+
+    @property
+    def depth(self) -> int:
+        """Messages that are neither done nor dropped."""
+        return self._unfinished
+
+    @property
+    def full(self) -> bool:
+        return self._unfinished >= self._depth
+
+    @property
+    def waiting(self) -> int:
+        """Messages that nobody has been given yet."""
+        return len(self._waiting)
+
+    @property
+    def settled(self) -> bool:
+        """True when the producer may go: every message has been dealt, and none is kept for its taker's death."""
+        return not self._waiting and not (self._keeps and self._unfinished)
+
+    @property
+    def greeted(self) -> bool:
+        """True once every taker has said hello."""
+        return all(lane.life >= 0 for lane in self._all)
+
+    def put(self, parcel: Parcel) -> Parcel | None:
+        """Take a message over; call only when not `full`, or when something may be dropped.
+
+        :returns: the message that had to give way: this one, or the oldest that waits.
+        """
+        gone = None
+        if self.full:
+            if self._when_full == "drop_newest" or not self._waiting:
+                return parcel
+            gone = self._waiting.popleft()
+            self._unfinished -= 1
+        parcel.order = self._put
+        self._put += 1
+        self._unfinished += 1
+        self._waiting.append(parcel)
+        return gone
+
+    def deal(self) -> Iterator[tuple[Lane, Parcel, int]]:
+        """Assign what can be assigned: (lane, message, its sequence number there)."""
+        while self._waiting:
+            lane = self._freest()
+            if lane is None:
+                return
+            if self._ordered:
+                chosen = self._next_in_order(lane)
+                if chosen is None:
+                    return
+                lane, parcel = chosen
+            else:
+                parcel = self._waiting.popleft()
+            seq = lane.sent
+            lane.sent += 1
+            if self._tracks:
+                lane.held[seq] = parcel
+            yield lane, parcel, seq
+
+    def _freest(self) -> Lane | None:
+        if len(self._all) == 1:
+            lane = self._all[0]
+        else:
+            present = [one for one in self._all if one.life >= 0]
+            if not present:
+                return None
+            lane = min(present, key=lambda one: one.outstanding - one.window)
+        return lane if lane.life >= 0 and lane.outstanding < lane.window else None
+
+    def _next_in_order(self, freest: Lane) -> tuple[Lane, Parcel] | None:
+        """The oldest message whose session is free to go, and where it goes: to whoever has work of the session, else
+        to the least busy."""
+        held_up = set()
+        for index, parcel in enumerate(self._waiting):
+            session = parcel.header.session
+            if session in held_up:
+                continue
+            lane, count = self._pinned.get(session, (freest, 0))
+            if lane.life < 0 or lane.outstanding >= lane.window:
+                held_up.add(session)
+                continue
+            del self._waiting[index]
+            self._pinned[session] = (lane, count + 1)
+            return lane, parcel
+        return None
+
+    def acknowledged(self, taker: str, life: int, freed: int, done: Iterable[int], busy_us: int = 0) -> list[Parcel]:
+        """A taker has finished `freed` messages of its lane in all; those `done` need not be kept any longer.
+
+        `busy_us` is what the longest of those freed since its last word took it.
+
+        :returns: the messages that are done, where they are tracked.
+        """
+        lane = self.lanes.get(taker)
+        if lane is None or lane.life != life or not lane.freed <= freed <= lane.sent:
+            return []  # not of this lane: late words of a former life, or nonsense
+        if freed > lane.freed and len(self._all) > 1:
+            lane.slowest_us = max(busy_us, lane.slowest_us * 7 // 8)
+            lane.window = min(max(1, WORK_US // max(1, lane.slowest_us)), WINDOW_MAX, self._depth)
+        if not self._tracks:
+            self._unfinished -= freed - lane.freed
+            lane.freed = freed
+            return []
+        lane.freed = freed
+        return [parcel for seq in done if (parcel := self._finish(lane, seq)) is not None]
+
+    def _finish(self, lane: Lane, seq: int) -> Parcel | None:
+        parcel = lane.held.pop(seq, None)
+        if parcel is not None:
+            self._unfinished -= 1
+            self._unpin(parcel)
+        return parcel
+
+    def _unpin(self, parcel: Parcel) -> None:
+        if not self._ordered:
+            return
+        session = parcel.header.session
+        lane, count = self._pinned[session]
+        if count > 1:
+            self._pinned[session] = (lane, count - 1)
+        else:
+            del self._pinned[session]
+
+    def hello(self, taker: str, life: int) -> None:
+        """A taker is there; call `died` first when it is a new life of one that was."""
+        lane = self.lanes.get(taker)
+        if lane is not None:
+            lane.life = life
+
+    def died(
+        self, taker: str, counted: int | None = None, in_hand: int | None = None
+    ) -> tuple[int, list[Parcel], list[Parcel]]:
+        """A taker died having counted so many messages of its lane as delivered or dropped, with one in hand (or none, -1).
+
+        Where its counters could not be read (None), every message that it had not finished may have been in hand.
+        Its lane starts anew, and waits for its next life's hello. What it held waits again, in its old place, where
+        messages are kept; elsewhere it is lost.
+
+        :returns: how many were lost, and those to send again and to set aside.
+        """
+        lane = self.lanes[taker]
+        held, sent, freed, outstanding = list(lane.held.items()), lane.sent, lane.freed, lane.outstanding
+        lane.life, lane.sent, lane.freed, lane.held = -1, 0, 0, {}
+        lane.slowest_us, lane.window = WORK_US, lane.window if len(self._all) == 1 else 1
+        for _, parcel in held:
+            self._unpin(parcel)
+        if not self._keeps:
+            self._unfinished -= outstanding
+            return max(0, sent - (freed if counted is None else counted)), [], []
+        again: list[Parcel] = []
+        aside: list[Parcel] = []
+        for seq, parcel in held:
+            if seq == in_hand or (in_hand is None and seq >= freed):
+                parcel.kills += 1
+                parcel.takers.append(taker)
+            parcel.header.attempt += 1
+            (aside if parcel.kills >= self._give_up_after else again).append(parcel)
+        self._unfinished -= len(aside)
+        if again:
+            self._waiting = deque(sorted([*again, *self._waiting], key=lambda one: one.order))
+        return 0, again, aside

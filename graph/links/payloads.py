@@ -1,0 +1,86 @@
+"""How a payload travels: in a frame of its own, or, when it is large and its readers are on this host, in shared memory.
+
+Whoever sends or reads a message need not know: the header names the block, or there is a third frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from graph.message import Block, Header
+
+if TYPE_CHECKING:
+    from graph.links.shared_memory import RingIn, RingOut
+
+THRESHOLD = 65_536  # bytes; below it a copy through the socket costs less than the ring (docs/benchmarks.md)
+
+
+class PayloadsOut:
+    """The sending side. `readers` gives, by port and partition, who will read what is published there; None: not all of
+    them can (a program in another language), so that stream never uses the ring."""
+
+    def __init__(self, ring: RingOut | None, readers: Callable[[str, int], Collection[str] | None]) -> None:
+        self._ring = ring
+        self._readers = readers
+
+    def publish(self, header: Header, payload: bytes | memoryview, partition: int) -> bytes | memoryview:
+        """What is left to send through the socket of a message for all who listen."""
+        if self._ring is None or len(payload) < THRESHOLD:
+            return payload
+        return self._write(header, payload, self._readers(header.port, partition))
+
+    def hand(self, header: Header, payload: bytes | memoryview, taker: str) -> bytes | memoryview:
+        """What is left to send through the socket of a message for one taker."""
+        if self._ring is None or len(payload) < THRESHOLD:
+            header.block = None  # it may have been given to somebody else before
+            return payload
+        return self._write(header, payload, (taker,))
+
+    def _write(self, header: Header, payload: bytes | memoryview, readers: Collection[str] | None) -> bytes | memoryview:
+        header.block = None
+        if self._ring is None or not readers:
+            return payload
+        header.block = self._ring.write(payload, readers)
+        if header.block is not None:
+            return b""
+        # Full: readers learn how far the ring has come, so that blocks whose message was lost are given back.
+        header.block = Block("", self._ring.number, 0, 0)
+        return payload
+
+    def forget(self, reader: str) -> None:
+        """A reader died: what it held is free."""
+        if self._ring is not None:
+            self._ring.forget(reader)
+
+    def close(self) -> None:
+        if self._ring is not None:
+            self._ring.close()
+
+
+class PayloadsIn:
+    """The reading side."""
+
+    def __init__(self, ring: RingIn | None) -> None:
+        self._ring = ring
+
+    def attach(self, producer: str) -> None:
+        """Be known to a producer before its first message."""
+        if self._ring is not None:
+            self._ring.attach(producer)
+
+    def read(self, header: Header, frames: Sequence[bytes]) -> bytes | memoryview:
+        """The payload of a message, wherever it lies.
+
+        :raises BlockLost: it lay in shared memory and is gone.
+        """
+        block = header.block
+        if block is not None and self._ring is not None:
+            if block.ring:
+                return self._ring.read(header.instance, block)
+            self._ring.passed(header.instance, block.number)
+        return frames[2] if len(frames) == 3 else b""
+
+    def close(self) -> None:
+        if self._ring is not None:
+            self._ring.close()

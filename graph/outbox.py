@@ -1,0 +1,92 @@
+"""What a node says, on its way out: headers, causes, back-pressure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graph.inbox import Inbox
+from graph.links.base import Arrival
+from graph.links.receipts import Origin, Receipt
+from graph.message import PROTOCOL, Header, host_id, now_ns
+from graph.node import Outgoing
+from graph.wiring import Wiring
+
+
+class Outbox:
+    """Sends what handlers yield.
+
+    `wait` is called while a queue is full: it must serve the links. `complain` is told what cannot be sent.
+    """
+
+    def __init__(
+        self,
+        instance: str,
+        wiring: Wiring,
+        origin: Origin,
+        max_message: int,
+        inbox: Inbox,
+        wait: Callable[[], None],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._instance = instance
+        self._wiring = wiring
+        self._origin = origin
+        self._max_message = max_message
+        self._inbox = inbox
+        self._wait = wait
+        self._complain = complain
+        self._host = host_id()
+
+    def send(self, out: Outgoing, cause: Arrival | None) -> None:
+        """Send to every link of the port; returns early when the message that caused it became stale meanwhile."""
+        if len(out.payload) > self._max_message:
+            self._complain(f"a message on '{out.port}' has {len(out.payload)} bytes, more than max_message: it is not sent")
+            return
+        queues = self._wiring.queues_out.get(out.port)
+        if queues:
+            kept = [queue for queue in queues if queue.keeps]
+            receipt = self._receipt(cause, len(kept)) if kept else None
+            for queue in queues:
+                header = self.header(out, cause)
+                if queue.keeps and receipt is not None:
+                    self._name_cause(header, receipt, cause, queue.edge.id)
+                while not queue.push(header, out.body, out.payload, receipt if queue.keeps else None):
+                    self._wiring.acknowledge()
+                    self._wait()
+                    if cause is not None and self._inbox.stale(cause.message):
+                        if receipt is not None:
+                            for _ in kept[kept.index(queue) :] if queue in kept else []:
+                                receipt.close_one()
+                        return
+        self._wiring.streams_out.publish(self.header(out, cause), out.body, out.payload)
+
+    def _receipt(self, cause: Arrival | None, copies: int) -> Receipt:
+        """What is closed when the copies are done: the receipt of the message that is handled, or a new origin's."""
+        if cause is None or cause.receipt is None:
+            return self._origin.begin(copies)
+        cause.receipt.open += copies
+        return cause.receipt
+
+    def _name_cause(self, header: Header, receipt: Receipt, cause: Arrival | None, edge: str) -> None:
+        if cause is None or cause.receipt is None or cause.taken is None or self._wiring.queues_in is None:
+            header.cause, header.floor = receipt.cause, self._origin.floor
+        else:
+            header.cause = receipt.next_cause(edge)
+            header.floor = self._wiring.queues_in.floor(cause.taken.edge, header.cause.origin)
+
+    def header(self, out: Outgoing, cause: Arrival | None) -> Header:
+        """The header of a message: what it does not say itself it has from the message that is being handled."""
+        header = Header(PROTOCOL, out.body.kind, out.port, self._instance, 0, sent_ns=now_ns(), host=self._host)
+        if cause is not None:
+            of = cause.message
+            header.session, header.turn, header.revision, header.origin_ns = of.session, of.turn, of.revision, of.origin_ns
+            header.trace = of.header.trace if of.header is not None else ""
+        if out.session is not None:
+            header.session = out.session
+        if out.turn is not None:
+            header.turn = out.turn
+        if out.revision is not None:
+            header.revision = out.revision
+        if out.origin_ns is not None:
+            header.origin_ns = out.origin_ns
+        return header
