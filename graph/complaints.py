@@ -17,6 +17,7 @@ class Complaints:
         self._wiring = wiring
         self._tell = tell
         self._told_ns = -EVERY_NS
+        self._in_trouble = False
         self._told: dict[str, int] = {}  # by edge, how many
 
     def look(self, now_ns: int) -> None:
@@ -27,6 +28,10 @@ class Complaints:
         for edge, route in self._wiring.routes.items():
             self._look(edge, route.cells[REJECTED], route.reason)
         self._look("", self._wiring.strangers, "no edge of this node, or not a message")
+        trouble = self._wiring.trouble
+        if trouble and not self._in_trouble:
+            self._in_trouble = True
+            self._tell(trouble)
 
     def _look(self, edge: str, rejected: int, reason: str) -> None:
         new = rejected - self._told.get(edge, 0)

@@ -206,9 +206,9 @@ class Loop:
 
     def _pump(self, timeout_ms: int) -> None:
         """Wait at most so long for anything to happen, then take in all that has come."""
-        self._poller.poll(timeout_ms)
+        ready = dict(self._poller.poll(timeout_ms))
         self._looked_ns = now_ns()
-        for command in self._control.taken():
+        for command in self._control.taken() if self._control.wake.fileno() in ready else ():
             if isinstance(command, Stop):
                 raise Stopped
             if isinstance(command, Start):
@@ -219,7 +219,7 @@ class Loop:
             elif isinstance(command, Drain) and not self._draining:
                 self._draining = True
                 self._node.stop()
-        for item in self._wiring.receive():
+        for item in self._wiring.receive(ready):
             if isinstance(item, Arrival):
                 self._hear(item)
             self._inbox.add(item)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from functools import cache
 from typing import Any
 
@@ -12,8 +12,10 @@ from graph.control import Gone
 from graph.links.base import Arrival, Ended, Route, partitions_of_replica
 from graph.links.counts import Counts, EdgeStatistics, Index
 from graph.links.dealer import Parcel
-from graph.links.payloads import PayloadsIn, PayloadsOut
+from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
+from graph.links.ring_in import RingIn
+from graph.links.ring_out import RingOut
 from graph.links.stream import StreamIn, StreamOut
 from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
@@ -72,11 +74,13 @@ class Wiring:
         for edge in out:
             if edge.link == "queue":
                 self.queues_out.setdefault(edge.port, []).append(self._make_queue_out(edge, life, set_aside))
+        self._queues_out = [queue for queues in self.queues_out.values() for queue in queues]
         inputs = cls.inputs()
         self.routes = {
             e.id: Route(e, BodyDecoder(inputs[e.input].kinds), inputs[e.input].interrupts, self.counts.edges[e.id])
             for e in into
         }
+        self._queue_routes = [route for route in self.routes.values() if route.edge.link == "queue"]
         for edge in into:
             self._listen(edge)
         self.streams_in.subscribe_notices()
@@ -98,10 +102,10 @@ class Wiring:
 
     def _make_payloads(self, run: RunDir, life: int) -> None:
         capacity = self._plan.shared_memory
-        folder = run.rings if capacity else None
-        here = folder is not None and self._me.out.startswith("ipc://")
-        readers = [i.id for e in self._plan.edges if e.producer == self._me.node for i in self._instances(e.consumer)]
-        ring_out = ring_in = None
+        feeds = any(e.producer == self._me.node for e in self._plan.edges)
+        takes = any(e.consumer == self._me.node for e in self._plan.edges)
+        ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and feeds else None
+        ring_in = RingIn(run.rings, self._me.id, life) if capacity and takes else None
         self._payloads_out = PayloadsOut(ring_out, self._readers)
         self._payloads_in = PayloadsIn(ring_in)
 
@@ -147,7 +151,7 @@ class Wiring:
         producers = self._instances(edge.producer)
         route = self.routes[edge.id]
         for producer in producers:
-            self._payloads_in.attach(producer.id)
+            self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
         if edge.link == "queue" and self.queues_in is not None:
             self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers])
         else:
@@ -155,13 +159,9 @@ class Wiring:
             self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], self._me.replica, replicas)
 
     @property
-    def _all_queues_out(self) -> Iterator[QueueOut]:
-        return (queue for queues in self.queues_out.values() for queue in queues)
-
-    @property
     def ready(self) -> bool:
         """True once every link stands at both ends: nothing sent from now on is lost for want of a listener."""
-        return self.streams_out.ready and self.streams_in.ready and all(q.ready for q in self._all_queues_out)
+        return self.streams_out.ready and self.streams_in.ready and all(q.ready for q in self._queues_out)
 
     @property
     def awaited(self) -> dict[str, set[str]]:
@@ -181,22 +181,27 @@ class Wiring:
             poller.register(one, zmq.POLLIN)
         return poller
 
-    def receive(self) -> Iterator[Arrival | Ended]:
-        """Serve the links (subscriptions, credits) and yield what has come for the node, without waiting."""
-        self.streams_out.read_subscriptions()
-        if self.credit is not None:
+    def receive(self, ready: Container[Any]) -> Iterator[Arrival | Ended]:
+        """Serve the links (subscriptions, credits) and yield what has come for the node, without waiting.
+
+        :param ready: the sockets of `poller` that a poll found readable.
+        """
+        if self.streams_out.socket in ready:
+            self.streams_out.read_subscriptions()
+        if self.credit is not None and self.credit.socket in ready:
             for notice in self.credit.receive():
-                for queue in self._all_queues_out:
+                for queue in self._queues_out:
                     queue.credit(notice)
-        yield from self.streams_in.receive()
-        if self.queues_in is not None:
+        if self.streams_in.socket in ready:
+            yield from self.streams_in.receive()
+        if self.queues_in is not None and self.queues_in.socket in ready:
             yield from self.queues_in.receive()
 
     def gone(self, notice: Gone) -> None:
         """An instance died; the supervisor tells what it had sent and counted."""
         self.streams_in.gone(notice.instance, notice.life, notice.sent)
-        self._payloads_out.forget(notice.instance)
-        for queue in self._all_queues_out:
+        self._payloads_out.forget(notice.instance, notice.life)
+        for queue in self._queues_out:
             lane = notice.lanes.get(queue.edge.id, {}).get(self._me.id)
             counted, in_hand = (None, None) if lane is None else (lane.counted, lane.in_hand)
             if lane is not None and lane.producer_life != self._life:
@@ -204,9 +209,14 @@ class Wiring:
             queue.gone(notice.instance, notice.life, counted, in_hand)
 
     @property
+    def trouble(self) -> str:
+        """Why shared memory cannot be used, or not as much of it; empty when all is well."""
+        return self._payloads_out.trouble or self._payloads_in.trouble
+
+    @property
     def jobs_waiting(self) -> bool:
         """True when queue messages wait in the node's inbox."""
-        return any(route.waiting for route in self.routes.values() if route.edge.link == "queue")
+        return any(route.waiting for route in self._queue_routes)
 
     @property
     def acknowledgements_waiting(self) -> bool:
@@ -221,7 +231,7 @@ class Wiring:
     @property
     def settled(self) -> bool:
         """True when every queue message has been handed to a taker, and none is kept for the case that it dies."""
-        return all(q.settled for q in self._all_queues_out)
+        return all(q.settled for q in self._queues_out)
 
     @property
     def strangers(self) -> int:
@@ -235,7 +245,7 @@ class Wiring:
 
     def end_queues(self) -> None:
         """Tell the takers that nothing more will come; once, when `settled`."""
-        for queue in self._all_queues_out:
+        for queue in self._queues_out:
             queue.end()
 
     def statistics(self) -> dict[str, EdgeStatistics]:
@@ -247,7 +257,7 @@ class Wiring:
         self.streams_in.settle()
         self.streams_in.close()
         self.streams_out.close(END_LINGER_MS)
-        for queue in self._all_queues_out:
+        for queue in self._queues_out:
             queue.close(END_LINGER_MS)
         for end in (self.credit, self.queues_in):
             if end is not None:

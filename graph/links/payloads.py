@@ -6,14 +6,13 @@ Whoever sends or reads a message need not know: the header names the block, or t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
 
+from graph.links.ring_in import RingIn
+from graph.links.ring_out import RingOut
 from graph.message import Block, Header
 
-if TYPE_CHECKING:
-    from graph.links.shared_memory import RingIn, RingOut
-
 THRESHOLD = 65_536  # bytes; below it a copy through the socket costs less than the ring (docs/benchmarks.md)
+STREAM = ""  # the link of all streams of an instance: they share a socket, so their messages come in order
 
 
 class PayloadsOut:
@@ -28,30 +27,37 @@ class PayloadsOut:
         """What is left to send through the socket of a message for all who listen."""
         if self._ring is None or len(payload) < THRESHOLD:
             return payload
-        return self._write(header, payload, self._readers(header.port, partition))
+        return self._write(header, payload, self._readers(header.port, partition), STREAM)
 
-    def hand(self, header: Header, payload: bytes | memoryview, taker: str) -> bytes | memoryview:
-        """What is left to send through the socket of a message for one taker."""
+    def hand(self, header: Header, payload: bytes | memoryview, taker: str, edge: str) -> bytes | memoryview:
+        """What is left to send through the socket of a message for one taker of a queue."""
         if self._ring is None or len(payload) < THRESHOLD:
             header.block = None  # it may have been given to somebody else before
             return payload
-        return self._write(header, payload, (taker,))
+        return self._write(header, payload, (taker,), edge)
 
-    def _write(self, header: Header, payload: bytes | memoryview, readers: Collection[str] | None) -> bytes | memoryview:
+    def _write(
+        self, header: Header, payload: bytes | memoryview, readers: Collection[str] | None, link: str
+    ) -> bytes | memoryview:
         header.block = None
         if self._ring is None or not readers:
             return payload
-        header.block = self._ring.write(payload, readers)
+        header.block = self._ring.write(payload, readers, link)
         if header.block is not None:
             return b""
         # Full: readers learn how far the ring has come, so that blocks whose message was lost are given back.
         header.block = Block("", self._ring.number, 0, 0)
         return payload
 
-    def forget(self, reader: str) -> None:
+    @property
+    def trouble(self) -> str:
+        """Why shared memory cannot be used, or not as much of it; empty when all is well."""
+        return self._ring.trouble if self._ring is not None else ""
+
+    def forget(self, reader: str, life: int) -> None:
         """A reader died: what it held is free."""
         if self._ring is not None:
-            self._ring.forget(reader)
+            self._ring.forget(reader, life)
 
     def close(self) -> None:
         if self._ring is not None:
@@ -64,12 +70,17 @@ class PayloadsIn:
     def __init__(self, ring: RingIn | None) -> None:
         self._ring = ring
 
-    def attach(self, producer: str) -> None:
-        """Be known to a producer before its first message."""
-        if self._ring is not None:
-            self._ring.attach(producer)
+    @property
+    def trouble(self) -> str:
+        """Why shared memory cannot be used; empty when all is well."""
+        return self._ring.trouble if self._ring is not None else ""
 
-    def read(self, header: Header, frames: Sequence[bytes]) -> bytes | memoryview:
+    def attach(self, producer: str, link: str) -> None:
+        """Be known to a producer before its first message on a link."""
+        if self._ring is not None:
+            self._ring.attach(producer, link)
+
+    def read(self, header: Header, frames: Sequence[bytes], link: str) -> bytes | memoryview:
         """The payload of a message, wherever it lies.
 
         :raises BlockLost: it lay in shared memory and is gone.
@@ -77,8 +88,8 @@ class PayloadsIn:
         block = header.block
         if block is not None and self._ring is not None:
             if block.ring:
-                return self._ring.read(header.instance, block)
-            self._ring.passed(header.instance, block.number)
+                return self._ring.read(header.instance, block, link)
+            self._ring.passed(header.instance, header.life, block.number, link)
         return frames[2] if len(frames) == 3 else b""
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from graph.links.base import bind, readable, socket
+from graph.links.base import bind, send, socket, waiting
 from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
@@ -104,7 +104,7 @@ class QueueOut:
         # near the window would block the producer for ever behind a taker that died.
         push = socket(self._context, zmq.PUSH, 0)
         push.connect(self._endpoints[taker])
-        push.send_multipart((HELLO, _encode(Greeting(self._instance, self._life))))
+        send(push, HELLO, _encode(Greeting(self._instance, self._life)))
         return push
 
     @property
@@ -192,9 +192,12 @@ class QueueOut:
     def _send(self, lane: Lane, parcel: Parcel, seq: int) -> None:
         header = parcel.header
         header.seq, header.life = seq, self._life
-        payload = self._payloads.hand(header, parcel.payload, lane.taker)
+        payload = self._payloads.hand(header, parcel.payload, lane.taker, self.edge.id)
         frame = encode_header(header, parcel.body)
-        self._sockets[lane.taker].send_multipart((self._topic, frame, payload) if payload else (self._topic, frame))
+        if payload:
+            send(self._sockets[lane.taker], self._topic, frame, payload)
+        else:
+            send(self._sockets[lane.taker], self._topic, frame)
 
     def end(self) -> None:
         """Tell every taker that nothing more will come; call when `settled`. Those that come later are told then."""
@@ -204,7 +207,7 @@ class QueueOut:
 
     def _end(self, taker: str) -> None:
         notice = QueueEnd(self._instance, self.edge.id, self._dealer.lanes[taker].sent, self._life)
-        self._sockets[taker].send_multipart((END, _encode(notice)))
+        send(self._sockets[taker], END, _encode(notice))
 
     def close(self, linger_ms: int) -> None:
         for push in self._sockets.values():
@@ -222,8 +225,7 @@ class CreditIn:
 
     def receive(self) -> Iterator[Hello | Ack]:
         """What has come, without waiting; what cannot be read is nobody's credit: it is counted and passed over."""
-        while readable(self._socket):
-            frames = self._socket.recv_multipart()
+        for frames in waiting(self._socket):
             try:
                 yield _credits.decode(frames[-1])
             except (msgspec.DecodeError, UnicodeDecodeError):

@@ -25,12 +25,13 @@ from graph.links.base import (
     header_of,
     partition_of,
     partitions_of_replica,
-    readable,
     received,
+    send,
     socket,
+    waiting,
 )
 from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, clear
-from graph.links.payloads import PayloadsIn, PayloadsOut
+from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.message import Header, Kind, encode_header
 
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
@@ -92,6 +93,8 @@ class StreamOut:
         self._topics = {port: [f"{node}.{port}/{p:02x}".encode() for p in range(PARTITIONS)] for port in sending}
         self._payloads = payloads
         self._missing = set(consumers)
+        self._subscriptions: set[bytes] = set()
+        self._heard: dict[bytes, bool] = {}  # by topic: whether anybody subscribes to it
 
     @property
     def ready(self) -> bool:
@@ -107,21 +110,34 @@ class StreamOut:
         header.life = self._life
         cells[partition] += 1
         topic = self._topics[port][partition]
+        if not self._listened(topic):
+            return
         payload = self._payloads.publish(header, payload, partition)
         frame = encode_header(header, body)
-        # Copying a short frame is cheaper than tracking it (pyzmq does so by itself below 64 KB).
-        self._socket.send_multipart((topic, frame, payload) if payload else (topic, frame))
+        if payload:
+            send(self._socket, topic, frame, payload)
+        else:
+            send(self._socket, topic, frame)
+
+    def _listened(self, topic: bytes) -> bool:
+        """Whether anybody subscribes to a topic: what nobody hears need not be encoded. (It is counted all the same.)"""
+        heard = self._heard.get(topic)
+        if heard is None:
+            heard = self._heard[topic] = any(map(topic.startswith, self._subscriptions))
+        return heard
 
     def read_subscriptions(self) -> None:
         """Answer consumers that came; call whenever the socket is readable."""
-        while readable(self._socket):
-            notice = self._socket.recv()
-            if not notice or notice[0] != _SUBSCRIBE:
-                continue
+        for notice, *_ in waiting(self._socket):
             topic = notice[1:]
+            self._heard.clear()
+            if not notice or notice[0] != _SUBSCRIBE:
+                self._subscriptions.discard(topic)  # nobody has it any more
+                continue
+            self._subscriptions.add(topic)
             if topic.startswith(b"?"):
                 welcome = Welcome(self._instance, self._life, topics_of(self._node, self._sending))
-                self._socket.send_multipart((topic, _encode(welcome)))
+                send(self._socket, topic, _encode(welcome))
             elif topic.startswith(b"!"):
                 consumer, _, whom = topic[1:].decode(errors="replace").partition("/")
                 if whom == f"{self._instance}/{self._life}":
@@ -131,7 +147,7 @@ class StreamOut:
         """Tell consumers that nothing more will come, behind the last message."""
         notice = _encode(End(self._instance, self._life, topics_of(self._node, self._sending)))
         for consumer in consumers:
-            self._socket.send_multipart((b"?" + consumer.encode(), notice))
+            send(self._socket, b"?" + consumer.encode(), notice)
 
     def close(self, linger_ms: int) -> None:
         self._socket.close(linger_ms)
@@ -202,8 +218,7 @@ class StreamIn:
 
     def receive(self) -> Iterator[Arrival | Ended]:
         """What has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
-        while readable(self._socket):
-            frames = self._socket.recv_multipart()
+        for frames in waiting(self._socket):
             if frames[0].startswith(b"?"):
                 ended = self._notice(frames)
                 if ended is not None:
@@ -225,7 +240,7 @@ class StreamIn:
                 route.rejected(error)
             return
         try:
-            payload = self._payloads.read(header, frames)
+            payload = self._payloads.read(header, frames, STREAM)
         except MessageError:  # it was read too late: another message lies there now
             payload, lost = None, lost + 1
         for route in routes:

@@ -10,7 +10,7 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError
-from graph.links.base import Arrival, Ended, Route, Taken, bind, header_of, readable, received, socket
+from graph.links.base import Arrival, Ended, Route, Taken, bind, header_of, received, socket, waiting
 from graph.links.counts import COUNTED, DROPPED, DUPLICATES, FREED, IN_HAND, LANE_LIFE, Cells, clear
 from graph.links.payloads import PayloadsIn
 from graph.links.queue import END, HELLO, Ack, Greeting, Hello, QueueEnd
@@ -97,8 +97,7 @@ class QueueIn:
 
     def receive(self) -> Iterator[Arrival | Ended]:
         """What has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
-        while readable(self._socket):
-            frames = self._socket.recv_multipart()
+        for frames in waiting(self._socket):
             route = self._routes.get(frames[0])
             if route is None:
                 ended = self._notice(frames)
@@ -130,7 +129,7 @@ class QueueIn:
             lane.cells[COUNTED] += missing
             lane.cells[FREED] += missing
         try:
-            payload = self._payloads.read(header, frames)
+            payload = self._payloads.read(header, frames, lane.edge)
             body = route.decoder.decode(header)
         except MessageError as error:
             route.rejected(error)
