@@ -18,7 +18,7 @@ from graph.message import Block
 
 _Way: TypeAlias = tuple[str, str]  # reader, link
 
-CAPACITY = 64 << 20  # bytes; 2.1 s of 1080p video at 10 frames of 3 MB a second
+CAPACITY = 64 << 20  # bytes; 21 frames of 1080p video in YUV 4:2:0
 SMALLEST = 1 << 20  # bytes; stays in a second-level cache
 _PAYLOADS = 8  # of the size that made a ring necessary, so many fit
 _RETRY_AFTER = 256  # writes, once a ring could not be made: asking for room costs some 30 µs
@@ -34,7 +34,12 @@ class RingStatistics(msgspec.Struct):
 
 
 class RingOut:
-    """The ring of one producing process. To be used by one thread."""
+    """The ring of one producing process, to be used by one thread.
+
+    It starts small and grows: a payload or a pressure that does not fit makes a new file of twice the size or more, up to
+    `capacity`. Outgrown files go when their last block does; as long as they are held they take less than `capacity` on top.
+    Making a file takes about 0.4 ms a megabyte, once (the kernel clears its pages).
+    """
 
     def __init__(self, folder: Path, instance: str, life: int, capacity: int = CAPACITY) -> None:
         """Makes no file before the first write, but removes those of former lives.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +19,13 @@ from graph.links.ring_out import RingOut
 from graph.links.shared_memory import BlockLost
 from graph.message import Block
 
+KB, MB = 1 << 10, 1 << 20
 PATIENCE_S = 60
+
+
+def memory_folder() -> tempfile.TemporaryDirectory[str]:
+    """In memory where there is a file system for it."""
+    return tempfile.TemporaryDirectory(prefix="vg-test-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
 
 def payload(seed: int, size: int) -> bytes:
@@ -91,6 +99,21 @@ def reader(pipe: Connection, k: int, folder: Path, life: int, keep: int) -> None
     pipe.send("closed")
 
 
+def reader_with_a_child(pipe: Connection, k: int, folder: Path) -> None:
+    """Forks a child that lives on (a minute at most), then holds the blocks it is told of."""
+    ring = RingIn(folder, f"dst.{k}", 0)
+    ring.attach("src")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(PATIENCE_S)
+        signal.pause()
+    pipe.send(child)
+    views = []
+    while True:
+        views.append(ring.read("src", pipe.recv()))
+        pipe.send("held")
+
+
 def stream_reader(pipe: Connection, k: int, folder: Path) -> None:
     """Reads a stream of (block, checksum) at a speed of its own and keeps some views; says how many were right."""
     ring = RingIn(folder, f"dst.{k}", 0)
@@ -136,3 +159,11 @@ def announced(ring: RingOut, data: bytes | memoryview, readers: list[str], link:
     block = ring.write(data, readers, link)
     assert block is not None, ring.trouble or ring.statistics
     return block
+
+
+def fill(out: RingOut, size: int = 100 * KB, readers: tuple[str, ...] = ("dst",)) -> list[Block]:
+    """Write until there is no room."""
+    blocks = []
+    while (block := out.write(payload(out.number + 1, size), readers)) is not None:
+        blocks.append(block)
+    return blocks
