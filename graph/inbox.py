@@ -30,16 +30,13 @@ class Inbox:
 
     def __init__(self, let_go: Callable[[Arrival], None]) -> None:
         self._let_go = let_go
-        self._items: deque[Item] = deque()
+        self.items: deque[Item] = deque()  # the same one for good: the loop looks at it
         self._newest: OrderedDict[str, tuple[int, int]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._items)
 
     def add(self, item: Item) -> None:
         """Take in what has come; a stream that is full drops as its edge says."""
         if not isinstance(item, Arrival):
-            self._items.append(item)
+            self.items.append(item)
         elif item.route.interrupts:
             self._interrupt(item)
         elif self.stale(item.message):
@@ -49,7 +46,7 @@ class Inbox:
 
     def next(self) -> Item:
         """The oldest item."""
-        item = self._items.popleft()
+        item = self.items.popleft()
         if isinstance(item, Arrival):
             item.route.left()
         return item
@@ -66,10 +63,10 @@ class Inbox:
         for arrival in self._arrivals():
             arrival.route.left()
             self._drop(arrival, DROPPED)
-        self._items.clear()
+        self.items.clear()
 
     def _arrivals(self) -> Iterator[Arrival]:
-        return (item for item in self._items if isinstance(item, Arrival))
+        return (item for item in self.items if isinstance(item, Arrival))
 
     def _accept(self, arrival: Arrival) -> None:
         route = arrival.route
@@ -78,11 +75,11 @@ class Inbox:
                 self._drop(arrival, DROPPED)
                 return
             oldest = next(a for a in self._arrivals() if a.route is route)
-            self._items.remove(oldest)
+            self.items.remove(oldest)
             route.left()
             self._drop(oldest, DROPPED)
         route.entered()
-        self._items.append(arrival)
+        self.items.append(arrival)
 
     def _interrupt(self, arrival: Arrival) -> None:
         """Make what is older stale, drop what waits of it, and put the interruption behind earlier ones, before all else."""
@@ -91,17 +88,18 @@ class Inbox:
         self._newest[message.session] = newest
         if len(self._newest) > SESSIONS_REMEMBERED:
             self._newest.popitem(last=False)
-        waiting, self._items = self._items, deque()
+        waiting = deque(self.items)
+        self.items.clear()
         arrival.route.entered()
         while waiting and isinstance(waiting[0], Arrival) and waiting[0].route.interrupts:
-            self._items.append(waiting.popleft())
-        self._items.append(arrival)
+            self.items.append(waiting.popleft())
+        self.items.append(arrival)
         for item in waiting:
             if isinstance(item, Arrival) and self.stale(item.message):
                 item.route.left()
                 self._drop(item, STALE)
             else:
-                self._items.append(item)
+                self.items.append(item)
 
     def _drop(self, arrival: Arrival, why: int) -> None:
         arrival.route.cells[why] += 1

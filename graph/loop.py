@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Lock
 
 from graph.complaints import Complaints
 from graph.control import Beat, ControlClient, Drain, Drained, Gone, Loaded, Ready, Start, Stop, TurnMark, Warned
 from graph.control import Status as StatusMessage
-from graph.inbox import Inbox, Quiet
+from graph.inbox import Inbox
 from graph.links.base import Arrival, Ended
 from graph.links.counts import BYTES, DELIVERED, LATENCY, SILENT, bucket
 from graph.links.receipts import Origin
@@ -23,6 +23,8 @@ from graph.wiring import Wiring
 
 INTERRUPT_LOOK_NS = 1_000_000  # between two steps, but at most this often, the worker looks for interruptions
 IDLE_MS = 200
+KEEP_HOUSE_NS = 20_000_000  # how often a busy loop looks after silence, complaints and acknowledgements held back
+ACKNOWLEDGE_MS = 100  # a node with nothing to do acknowledges what it has held back
 
 
 class Stopped(Exception):
@@ -46,6 +48,9 @@ class Loop:
         self._complaints = Complaints(wiring, self.warn)
         self._awaited = wiring.awaited
         self._silence = Silence(route.edge for route in wiring.routes.values())
+        self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
+        self._waiting = self._inbox.items
+        self._kept_ns = 0
         self._handling: Arrival | None = None
         self._looked_ns = 0
         self._started = False
@@ -84,16 +89,12 @@ class Loop:
         self._end()
 
     def _consume(self) -> None:
-        while self._inbox or any(self._awaited.values()):
-            if self._wiring.acknowledgements_waiting and not self._wiring.jobs_waiting:
-                self._pump(0)
-                if not self._wiring.jobs_waiting:  # streams may leave no rest, but a queue's producer waits for its credit
-                    self._wiring.acknowledge()
-            elif not self._inbox:
-                self._pump(IDLE_MS)
+        while self._waiting or any(self._awaited.values()):
+            if not self._waiting:
+                self._pump(ACKNOWLEDGE_MS if self._wiring.acknowledgements_waiting else IDLE_MS)
             elif now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
                 self._pump(0)
-            if not self._inbox:
+            if not self._waiting:
                 continue
             item = self._inbox.next()
             if isinstance(item, Arrival):
@@ -219,24 +220,29 @@ class Loop:
             elif isinstance(command, Drain) and not self._draining:
                 self._draining = True
                 self._node.stop()
-        for item in self._wiring.receive(ready):
-            if isinstance(item, Arrival):
-                self._hear(item)
-            self._inbox.add(item)
-        for edge, quiet in self._silence.fallen(self._looked_ns):
+        self._wiring.receive(ready, self._deliver)
+        if self._looked_ns - self._kept_ns >= KEEP_HOUSE_NS:
+            self._keep_house(self._looked_ns)
+
+    def _keep_house(self, now_ns: int) -> None:
+        """What may wait a little, so that a message need not."""
+        self._kept_ns = now_ns
+        self._wiring.look(now_ns)
+        for edge, quiet in self._silence.fallen(now_ns):
             self._wiring.routes[edge.id].cells[SILENT] += 1
             self.warn(f"input '{edge.input}': nothing from {edge.producer}.{edge.port} for {edge.input_timeout_s:g} s")
             self._inbox.add(quiet)
-        self._complaints.look(self._looked_ns)
+        self._complaints.look(now_ns)
 
-    def _hear(self, arrival: Arrival) -> None:
-        edge = arrival.route.edge
-        if edge.input_timeout_s is None:
-            return
-        back: Quiet | None = self._silence.heard(edge.id, self._looked_ns)
-        if back is not None:
-            self.warn(f"input '{edge.input}': {edge.producer}.{edge.port} is heard again")
-            self._inbox.add(back)
+    def _hear(self, item: Arrival | Ended) -> None:
+        """Take in what has come to a node that waits for some of it with a timeout."""
+        if isinstance(item, Arrival):
+            edge = item.route.edge
+            back = self._silence.heard(edge.id, self._looked_ns)
+            if back is not None:
+                self.warn(f"input '{edge.input}': {edge.producer}.{edge.port} is heard again")
+                self._inbox.add(back)
+        self._inbox.add(item)
 
     # ---------------------------------------------------------------- what the node may ask (graph.node.Runtime)
 

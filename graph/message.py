@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, TypeAlias, TypeVar
@@ -89,8 +88,7 @@ K = TypeVar("K", bound=Kind)
 K_co = TypeVar("K_co", bound=Kind, covariant=True)
 
 
-@dataclass(slots=True)
-class Message(Generic[K_co]):
+class Message(msgspec.Struct, Generic[K_co]):
     """A message as a handler sees it: `body` is the kind's struct, `payload` the raw bytes (PCM, a file's content)."""
 
     body: K_co
@@ -99,7 +97,7 @@ class Message(Generic[K_co]):
     turn: int = 0
     revision: int = 0
     origin_ns: int = 0
-    header: Header | None = field(default=None, repr=False)  # None in tests that feed a node by hand
+    header: Header | None = None  # None in tests that feed a node by hand
 
 
 @cache

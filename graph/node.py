@@ -18,9 +18,9 @@ The class knows no sockets and no clock of its own: a worker process runs it in 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from graph.errors import MissingExtra
@@ -36,8 +36,7 @@ class NodeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", validate_default=True, frozen=True, defer_build=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True):
     """A message on its way out. What is None is taken over from the message being handled."""
 
     port: str
@@ -49,8 +48,7 @@ class Outgoing:
     origin_ns: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
+class Until(msgspec.Struct, frozen=True):
     """A step that waits for a monotonic time; the worker goes on looking at its control messages meanwhile.
 
     A source that is asked to stop while it waits is woken early.

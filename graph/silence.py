@@ -16,6 +16,11 @@ class Silence:
         self._heard_ns: dict[str, int] = {}  # by edge, from the start on
         self._silent: set[str] = set()
 
+    @property
+    def watches(self) -> bool:
+        """True where there is anything to watch."""
+        return bool(self._edges)
+
     def begin(self, now_ns: int) -> None:
         """The graph runs: silence counts from now."""
         self._heard_ns = dict.fromkeys(self._edges, now_ns)

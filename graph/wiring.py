@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Container
 from functools import cache
 from typing import Any
 
@@ -80,7 +80,6 @@ class Wiring:
             e.id: Route(e, BodyDecoder(inputs[e.input].kinds), inputs[e.input].interrupts, self.counts.edges[e.id])
             for e in into
         }
-        self._queue_routes = [route for route in self.routes.values() if route.edge.link == "queue"]
         for edge in into:
             self._listen(edge)
         self.streams_in.subscribe_notices()
@@ -150,12 +149,12 @@ class Wiring:
     def _listen(self, edge: Edge) -> None:
         producers = self._instances(edge.producer)
         route = self.routes[edge.id]
+        replicas = len(self._instances(self._me.node))
         for producer in producers:
             self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
         if edge.link == "queue" and self.queues_in is not None:
-            self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers])
+            self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], replicas > 1)
         else:
-            replicas = len(self._instances(self._me.node))
             self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], self._me.replica, replicas)
 
     @property
@@ -181,21 +180,21 @@ class Wiring:
             poller.register(one, zmq.POLLIN)
         return poller
 
-    def receive(self, ready: Container[Any]) -> Iterator[Arrival | Ended]:
-        """Serve the links (subscriptions, credits) and yield what has come for the node, without waiting.
+    def receive(self, ready: Container[Any], deliver: Callable[[Arrival | Ended], None]) -> None:
+        """Serve the links (subscriptions, credits) and deliver what has come for the node, without waiting.
 
         :param ready: the sockets of `poller` that a poll found readable.
         """
-        if self.streams_out.socket in ready:
-            self.streams_out.read_subscriptions()
+        if self.streams_in.socket in ready:
+            self.streams_in.receive(deliver)
+        if self.queues_in is not None and self.queues_in.socket in ready:
+            self.queues_in.receive(deliver)
         if self.credit is not None and self.credit.socket in ready:
             for notice in self.credit.receive():
                 for queue in self._queues_out:
                     queue.credit(notice)
-        if self.streams_in.socket in ready:
-            yield from self.streams_in.receive()
-        if self.queues_in is not None and self.queues_in.socket in ready:
-            yield from self.queues_in.receive()
+        if self.streams_out.socket in ready:
+            self.streams_out.read_subscriptions()
 
     def gone(self, notice: Gone) -> None:
         """An instance died; the supervisor tells what it had sent and counted."""
@@ -214,17 +213,17 @@ class Wiring:
         return self._payloads_out.trouble or self._payloads_in.trouble
 
     @property
-    def jobs_waiting(self) -> bool:
-        """True when queue messages wait in the node's inbox."""
-        return any(route.waiting for route in self._queue_routes)
-
-    @property
     def acknowledgements_waiting(self) -> bool:
         """True when finished queue messages have not been acknowledged yet."""
         return self.queues_in is not None and self.queues_in.unacknowledged
 
+    def look(self, now_ns: int) -> None:
+        """Send acknowledgements that are due."""
+        if self.queues_in is not None:
+            self.queues_in.look(now_ns)
+
     def acknowledge(self) -> None:
-        """Send the acknowledgements held back; call when idle."""
+        """Send all acknowledgements held back."""
         if self.queues_in is not None:
             self.queues_in.flush()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+import msgspec
 import zmq
 
 from graph.errors import MessageError, NodeError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # As plain numbers: an operation on zmq's enums costs a microsecond.
 _MORE, _NOBLOCK, _EVENTS, _POLLIN = int(zmq.SNDMORE), int(zmq.NOBLOCK), int(zmq.EVENTS), int(zmq.POLLIN)
+
+LONG = 65_536  # bytes; a shorter frame is cheaper to copy than to keep (as pyzmq's own copy_threshold)
 
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
 
@@ -83,8 +86,7 @@ class Taken(NamedTuple):
     seq: int
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, eq=False):
     """A message that has reached its consumer and waits for its handler."""
 
     route: Route
@@ -106,9 +108,12 @@ def header_of(frames: Sequence[bytes], max_message: int) -> Header:
 
     :raises MessageError: it is not a message of this protocol, or longer than `max_message` bytes.
     """
-    if len(frames) not in (2, 3):
+    if len(frames) == 3:
+        length = len(frames[1]) + len(frames[2])
+    elif len(frames) == 2:
+        length = len(frames[1])
+    else:
         raise MessageError(f"{len(frames)} frames instead of 2 or 3")
-    length = sum(map(len, frames))
     if length > max_message:
         raise MessageError(f"{length} bytes are more than max_message, {max_message}")
     return decode_header(frames[1])
@@ -127,16 +132,13 @@ def send(made: zmq.Socket[bytes], *frames: bytes | memoryview) -> None:
 
 
 def waiting(made: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
-    """The messages that can be read without waiting. Call when a poll says that there are some: finding none is dear."""
-    while True:
-        try:
-            frame = made.recv(_NOBLOCK, copy=False)
-        except zmq.Again:
-            return
+    """The messages that can be read without waiting. A long frame is not copied: it is a view."""
+    while readable(made):
+        frame = made.recv(_NOBLOCK, copy=False)
         frames = [frame.bytes]
         while frame.more:
             frame = made.recv(_NOBLOCK, copy=False)
-            frames.append(frame.bytes)
+            frames.append(frame.bytes if len(frame) < LONG else cast(bytes, frame.buffer))
         yield frames
 
 

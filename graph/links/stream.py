@@ -9,7 +9,7 @@ and after a reconnection all of them come in one burst: hence the life, which on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -216,17 +216,15 @@ class StreamIn:
         if self._producers:
             self._socket.subscribe(f"?{self._instance}")
 
-    def receive(self) -> Iterator[Arrival | Ended]:
-        """What has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
+    def receive(self, deliver: Callable[[Arrival | Ended], None]) -> None:
+        """Deliver what has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
         for frames in waiting(self._socket):
             if frames[0].startswith(b"?"):
-                ended = self._notice(frames)
-                if ended is not None:
-                    yield ended
+                self._notice(frames, deliver)
             else:
-                yield from self._data(frames)
+                self._data(frames, deliver)
 
-    def _data(self, frames: list[bytes]) -> Iterator[Arrival]:
+    def _data(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         source, _, rest = frames[0].partition(b"/")
         routes = self._routes.get(source)
         if routes is None:
@@ -253,7 +251,7 @@ class StreamIn:
             except MessageError as error:
                 route.rejected(error)
                 continue
-            yield Arrival(route, received(header, body, payload))
+            deliver(Arrival(route, received(header, body, payload)))
 
     def _count(self, source: bytes, partition: int, header: Header) -> int:
         """How many messages were lost before this one.
@@ -305,16 +303,16 @@ class StreamIn:
         for instance, producer in self._producers.items():
             self._settle(producer, instance)
 
-    def _notice(self, frames: list[bytes]) -> Ended | None:
+    def _notice(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
             notice = _notices.decode(frames[-1])
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.strangers += 1
-            return None
+            return
         producer = self._producers.get(notice.instance)
         if producer is None:
             self.strangers += 1
-            return None
+            return
         if any(notice.life + 1 > cells[LIFE] for cells in producer.cells.values()):
             self._begin(producer, notice.instance, notice.life)
         sent = notice.next if isinstance(notice, Welcome) else notice.sent
@@ -323,8 +321,8 @@ class StreamIn:
         if isinstance(notice, Welcome):
             producer.welcomed = True
             self._socket.subscribe(f"!{self._instance}/{notice.instance}/{notice.life}")
-            return None
-        return Ended(notice.instance, tuple(route.edge.id for route in producer.routes))
+        else:
+            deliver(Ended(notice.instance, tuple(route.edge.id for route in producer.routes)))
 
     def _lost_until(self, producer: _Producer, source: bytes, sent: dict[str, int]) -> None:
         """Gaps show what was lost between two messages: a notice, what was lost before the first and behind the last."""

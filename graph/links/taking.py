@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,9 @@ from graph.links.queue import END, HELLO, Ack, Greeting, Hello, QueueEnd
 from graph.links.receipts import Receipt, Receipts
 from graph.message import now_ns
 
-ACK_EVERY = 8  # messages; acknowledging in batches costs 1.06 of a plain PUSH (see DESIGN, Links)
+ACK_EVERY = 8  # messages a lone taker acknowledges together: a word for each would cost as much as the message did
+ACK_WITHIN_NS = 100_000_000  # and it does so at the latest after this time
+LONG_US = 2_000  # after a longer job its producer hears at once that there is room: compared to that a word costs nothing
 
 _ends = msgspec.msgpack.Decoder(QueueEnd)
 _greetings = msgspec.msgpack.Decoder(Greeting)
@@ -32,6 +34,7 @@ class _Lane:
     producer: str
     cells: Cells
     tracks: bool  # its producer wants to know which messages are done
+    batch: int  # messages to acknowledge together
     expected: int = 0
     unsent: int = 0  # finished and not told yet
     done: list[int] = field(default_factory=list)  # not told yet
@@ -70,21 +73,22 @@ class QueueIn:
         self._producers: dict[str, zmq.Socket[bytes]] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}  # by edge and producer instance
         self._untold: set[tuple[str, str]] = set()
-        self._began_ns = 0
+        self._began_ns = self._since_ns = 0
         self.strangers = 0  # frames that belong to no edge of ours
 
-    def add(self, route: Route, producers: Sequence[tuple[str, str]]) -> None:
-        """Take from an edge; `producers` are (instance, credit endpoint)."""
+    def add(self, route: Route, producers: Sequence[tuple[str, str]], shared: bool = False) -> None:
+        """Take from an edge; `producers` are (instance, credit endpoint); it may be `shared` with other takers."""
         edge = route.edge
         self._routes[edge.id.encode()] = route
         if edge.delivery == "at_least_once":
             self._receipts[edge.id] = Receipts(self._done, self._repeatable)
+        # A producer with several takers, or with a short queue, waits for every word.
+        batch = 1 if shared or edge.depth < 2 * ACK_EVERY else ACK_EVERY
+        tracks = edge.id in self._receipts or edge.order == "session"
         for instance, endpoint in producers:
             cells = self._lane_cells(edge.id, instance)
             clear(cells)
-            self._lanes[edge.id, instance] = _Lane(
-                edge.id, instance, cells, edge.id in self._receipts or edge.order == "session"
-            )
+            self._lanes[edge.id, instance] = _Lane(edge.id, instance, cells, tracks, batch)
             if instance not in self._producers:
                 push = socket(self._context, zmq.PUSH, 0)
                 push.connect(endpoint)
@@ -95,18 +99,13 @@ class QueueIn:
         """Up to which number an origin's messages are finished with, as far as is known here."""
         return self._receipts[edge].floors.get(origin, 0)
 
-    def receive(self) -> Iterator[Arrival | Ended]:
-        """What has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
+    def receive(self, deliver: Callable[[Arrival | Ended], None]) -> None:
+        """Deliver what has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
         for frames in waiting(self._socket):
             route = self._routes.get(frames[0])
-            if route is None:
-                ended = self._notice(frames)
-                if ended is not None:
-                    yield ended
-                continue
-            arrival = self._data(route, frames)
-            if arrival is not None:
-                yield arrival
+            item = self._notice(frames) if route is None else self._data(route, frames)
+            if item is not None:
+                deliver(item)
 
     def _data(self, route: Route, frames: list[bytes]) -> Arrival | None:
         try:
@@ -212,9 +211,15 @@ class QueueIn:
     def _freed(self, lane: _Lane) -> None:
         lane.cells[FREED] += 1
         lane.unsent += 1
+        if lane.unsent >= lane.batch or lane.busy_us > LONG_US:
+            self._tell(lane)
+        else:
+            self._later(lane)
+
+    def _later(self, lane: _Lane) -> None:
+        if not self._untold:
+            self._since_ns = now_ns()
         self._untold.add((lane.edge, lane.producer))
-        if lane.unsent >= ACK_EVERY:
-            self.flush()
 
     def _done(self, receipt: Receipt) -> None:
         """All that a message caused has been acknowledged: none of its copies need be kept."""
@@ -222,7 +227,7 @@ class QueueIn:
             lane = self._lanes[taken.edge, taken.producer]
             if taken.life == lane.cells[LANE_LIFE]:
                 lane.done.append(taken.seq)
-                self._untold.add((lane.edge, lane.producer))
+                self._later(lane)
         receipt.copies.clear()
 
     @property
@@ -230,16 +235,25 @@ class QueueIn:
         """True when acknowledgements are held back."""
         return bool(self._untold)
 
+    def look(self, now_ns: int) -> None:
+        """Send acknowledgements that somebody waits for, or that have been held back for long."""
+        if self._untold and now_ns - self._since_ns >= ACK_WITHIN_NS:
+            self.flush()
+        for key in [k for k in self._untold if self._lanes[k].batch == 1]:
+            self._tell(self._lanes[key])
+
     def flush(self) -> None:
-        """Send the acknowledgements held back; call when idle."""
-        for key in self._untold:
-            lane = self._lanes[key]
-            cells = lane.cells
-            notice = Ack(self._instance, lane.edge, cells[FREED], self._life, cells[LANE_LIFE], lane.done, lane.busy_us)
-            self._producers[lane.producer].send(_encode(notice))
-            lane.unsent = lane.busy_us = 0
-            lane.done.clear()
-        self._untold.clear()
+        """Send all acknowledgements held back."""
+        for key in list(self._untold):
+            self._tell(self._lanes[key])
+
+    def _tell(self, lane: _Lane) -> None:
+        cells = lane.cells
+        notice = Ack(self._instance, lane.edge, cells[FREED], self._life, cells[LANE_LIFE], lane.done, lane.busy_us)
+        self._producers[lane.producer].send(_encode(notice))
+        lane.unsent = lane.busy_us = 0
+        lane.done.clear()
+        self._untold.discard((lane.edge, lane.producer))
 
     def close(self) -> None:
         self._socket.close(0)

@@ -79,7 +79,7 @@ class StreamEnds:
     def serve(self) -> None:
         self.out.read_subscriptions()
         for end, got in zip(self.ins, self.got, strict=True):
-            got += end.receive()
+            end.receive(got.append)
 
     def connect(self) -> None:
         until(lambda: self.out.ready and all(end.ready for end in self.ins), self.serve)
@@ -127,7 +127,7 @@ class QueueEnds:
         for notice in self.credit.receive():
             self.out.credit(notice)
         for taker, got in zip(self.takers, self.got, strict=True):
-            got += taker.receive()
+            taker.receive(got.append)
 
     def connect(self) -> None:
         until(lambda: self.out.ready, self.serve)
