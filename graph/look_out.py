@@ -25,7 +25,7 @@ class LookOut:
         self._sockets.acquire()
         self._steps = 0  # counts how often a handler was entered
         self._handling = False
-        self._resting = False
+        self.resting = False
         self._closing = False
         self._wake = Event()
         self._thread = Thread(target=self._run, name="look-out", daemon=True)
@@ -35,8 +35,8 @@ class LookOut:
         """The loop lets go of the sockets."""
         self._steps += 1
         self._handling = True
-        if self._resting:
-            self._resting = False
+        if self.resting:
+            self.resting = False
             self._wake.set()
         self._sockets.release()
 
@@ -80,7 +80,7 @@ class LookOut:
                 self._sockets.release()
 
     def _rest(self) -> None:
-        self._resting = True
+        self.resting = True
         if not self._handling and not self._closing:  # it may have begun before it could see that it must wake us
             self._wake.wait()
-        self._resting = False
+        self.resting = False

@@ -105,6 +105,30 @@ class Collect(Node):
         self.config.file.write_text("".join(f"{line}\n" for line in self._heard))
 
 
+class AnnounceConfig(CountConfig):
+    file: Path
+
+
+class Announce(Count):
+    """Touches `<file>.sent` when it has sent all."""
+
+    Config = AnnounceConfig
+    config: AnnounceConfig
+
+    def run(self) -> Iterator[Step]:
+        yield from super().run()
+        self.config.file.with_suffix(".sent").touch()
+
+
+class Patient(Collect):
+    """Handles its first message until everything has been sent."""
+
+    def on_x(self, message: Message[Number]) -> None:
+        while not self.config.file.with_suffix(".sent").exists():
+            time.sleep(0.001)
+        super().on_x(message)
+
+
 class SlowCollect(Collect):
     """Takes its time over each."""
 

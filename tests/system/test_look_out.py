@@ -1,0 +1,29 @@
+"""While a handler runs long, the newest of a stream that drops its oldest is kept, not what the sockets could hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .graphs import graph_run
+
+GRAPH = """\
+name: patient
+nodes:
+  src: {{use: "tests.system.actors:Announce", with: {{count: 1500, every_ms: 1, file: "{file}"}}}}
+  end:
+    use: "tests.system.actors:Patient"
+    in: {{x: {{from: src.out, depth: 5, when_full: drop_oldest}}}}
+    with: {{file: "{file}"}}
+"""
+
+
+def test_the_newest_is_kept_while_a_handler_runs_long(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(file=tmp_path / "heard.txt")) as run:
+        assert run.wait() == 0, run.stderr
+        first, *later = [int(line.split()[1]) for line in (tmp_path / "heard.txt").read_text().splitlines()]
+        assert first == 0
+        assert len(later) == 5
+        assert later[0] > 1000, "left in the sockets, the first two hundred would have been kept"
+        edge = run.edge("src.out->end.x")
+        assert edge["sent"] == 1500 == edge["delivered"] + edge["dropped"]
+        run.all_gone()
