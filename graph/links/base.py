@@ -24,6 +24,10 @@ _MORE, _NOBLOCK, _EVENTS, _POLLIN = int(zmq.SNDMORE), int(zmq.NOBLOCK), int(zmq.
 
 LONG = 65_536  # bytes; a shorter frame is cheaper to copy than to keep (as pyzmq's own copy_threshold)
 
+AT_ONCE = 256  # messages that are read before the node looks at anything else, however many have come
+TOLD = 200  # characters of a reason that come from outside
+MISSING_MAX = 2**32  # messages; a number that says that more were lost tells nothing, and its sum would not fit a counter
+
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
 
 
@@ -74,7 +78,8 @@ class Route:
     def rejected(self, reason: Exception) -> None:
         """A frame that was meant for this edge is no message for it."""
         self.cells[REJECTED] += 1
-        self.reason = str(reason)
+        told = str(reason)[:TOLD]
+        self.reason = told if told.isprintable() else repr(told)
 
 
 class Taken(NamedTuple):
@@ -132,8 +137,10 @@ def send(made: zmq.Socket[bytes], *frames: bytes | memoryview) -> None:
 
 
 def waiting(made: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
-    """The messages that can be read without waiting. A long frame is not copied: it is a view."""
-    while readable(made):
+    """The messages that can be read without waiting, at most `AT_ONCE`. A long frame is not copied: it is a view."""
+    for _ in range(AT_ONCE):
+        if not readable(made):
+            return
         frame = made.recv(_NOBLOCK, copy=False)
         frames = [frame.bytes]
         while frame.more:
@@ -145,6 +152,19 @@ def waiting(made: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
 def readable(made: zmq.Socket[bytes]) -> bool:
     """True when a message can be read without waiting (cheaper than a poll: no system call)."""
     return bool(cast(int, made.getsockopt(_EVENTS)) & _POLLIN)
+
+
+def missing_before(header: Header, expected: int) -> int:
+    """How many messages were lost between the last one and this.
+
+    :raises MessageError: it came before, or cannot be.
+    """
+    missing = header.seq - expected
+    if missing < 0:
+        raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+    if missing > MISSING_MAX:
+        raise MessageError(f"number {header.seq} of '{header.instance}' cannot follow {expected}")
+    return missing
 
 
 def socket(

@@ -19,13 +19,14 @@ from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Ce
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
 from graph.links.receipts import Receipt
-from graph.message import Count, Header, Kind, encode_header
+from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 from graph.plan import Edge, Instance
 
 # first frames of what is no message
 HELLO = b"hello"
 END = b"end"
 
+PULL_MARK = 1000  # messages; credit bounds what honest ends have on the way, and this what the others may pile up
 CREDIT_BYTES = 1_000_000  # the longest notice a taker sends names `depth` numbers, a tenth of this
 
 
@@ -218,7 +219,7 @@ class CreditIn:
     """Where the takers of all queues of one producer instance say hello and acknowledge."""
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
-        self._socket = socket(context, zmq.PULL, 0, CREDIT_BYTES)
+        self._socket = socket(context, zmq.PULL, PULL_MARK, CREDIT_BYTES)
         bind(self._socket, endpoint)
         self.socket = self._socket
         self.strangers = 0  # notices that could not be read
@@ -228,7 +229,7 @@ class CreditIn:
         for frames in waiting(self._socket):
             try:
                 yield _credits.decode(frames[-1])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self.strangers += 1
 
     def close(self) -> None:

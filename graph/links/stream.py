@@ -18,11 +18,13 @@ import zmq
 
 from graph.errors import MessageError
 from graph.links.base import (
+    MISSING_MAX,
     Arrival,
     Ended,
     Route,
     bind,
     header_of,
+    missing_before,
     partition_of,
     partitions_of_replica,
     received,
@@ -32,26 +34,29 @@ from graph.links.base import (
 )
 from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, clear
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
-from graph.message import Header, Kind, encode_header
+from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
+_SUBSCRIPTION_BYTES = 512  # no topic is as long
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
     """A producer's answer to a new consumer: the next sequence number of each topic already in use, else 0."""
 
     instance: str
-    life: int = 0
-    next: dict[str, int] = {}
+    life: Count = 0
+    next: dict[str, Count] = {}
 
 
 class End(msgspec.Struct, tag="end"):
     """A producer has ended: how many messages it sent on each topic, so that a lost tail is counted too."""
 
     instance: str
-    life: int = 0
-    sent: dict[str, int] = {}
+    life: Count = 0
+    sent: dict[str, Count] = {}
 
+
+_PARTITIONS = {f"{p:02x}": p for p in range(PARTITIONS)}
 
 _notices = msgspec.msgpack.Decoder(Welcome | End)
 _encode = msgspec.msgpack.Encoder().encode
@@ -82,7 +87,7 @@ class StreamOut:
         sending: dict[str, Cells],
         payloads: PayloadsOut,
     ) -> None:
-        self._socket = socket(context, zmq.XPUB, depth)
+        self._socket = socket(context, zmq.XPUB, depth, _SUBSCRIPTION_BYTES)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         bind(self._socket, endpoint)
         self.socket = self._socket
@@ -126,6 +131,10 @@ class StreamOut:
             heard = self._heard[topic] = any(map(topic.startswith, self._subscriptions))
         return heard
 
+    def _ours(self, subscription: bytes) -> bool:
+        """True where a topic of ours may begin so: there are few of those, whatever somebody subscribes to."""
+        return any(subscription == topic[: len(subscription)] for topics in self._topics.values() for topic in topics)
+
     def read_subscriptions(self) -> None:
         """Answer consumers that came; call whenever the socket is readable."""
         for notice, *_ in waiting(self._socket):
@@ -134,7 +143,8 @@ class StreamOut:
             if not notice or notice[0] != _SUBSCRIBE:
                 self._subscriptions.discard(topic)  # nobody has it any more
                 continue
-            self._subscriptions.add(topic)
+            if self._ours(topic):
+                self._subscriptions.add(topic)
             if topic.startswith(b"?"):
                 welcome = Welcome(self._instance, self._life, topics_of(self._node, self._sending))
                 send(self._socket, topic, _encode(welcome))
@@ -160,6 +170,7 @@ class _Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
+    answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
 
 
@@ -267,11 +278,9 @@ class StreamIn:
             if header.life + 1 < known:
                 raise MessageError(f"of an earlier life of '{header.instance}'")
             self._begin(producer, header.instance, header.life)
-        expected = cells[partition]
-        if header.seq < expected:
-            raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+        missing = missing_before(header, cells[partition])
         cells[partition] = header.seq + 1
-        return header.seq - expected
+        return missing
 
     def _begin(self, producer: _Producer, instance: str, life: int) -> None:
         """A life of a producer is heard of for the first time: its numbers start at 0, its former life's are complete."""
@@ -306,7 +315,7 @@ class StreamIn:
     def _notice(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
             notice = _notices.decode(frames[-1])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.strangers += 1
             return
         producer = self._producers.get(notice.instance)
@@ -319,19 +328,24 @@ class StreamIn:
         for source in producer.cells:
             self._lost_until(producer, source, sent)
         if isinstance(notice, Welcome):
-            producer.welcomed = True
-            self._socket.subscribe(f"!{self._instance}/{notice.instance}/{notice.life}")
+            self._answer(producer, f"!{self._instance}/{notice.instance}/{notice.life}")
         else:
             deliver(Ended(notice.instance, tuple(route.edge.id for route in producer.routes)))
+
+    def _answer(self, producer: _Producer, answer: str) -> None:
+        if producer.answer and producer.answer != answer:
+            self._socket.unsubscribe(producer.answer)
+        if producer.answer != answer:
+            self._socket.subscribe(answer)
+        producer.answer = answer
+        producer.welcomed = True
 
     def _lost_until(self, producer: _Producer, source: bytes, sent: dict[str, int]) -> None:
         """Gaps show what was lost between two messages: a notice, what was lost before the first and behind the last."""
         cells, prefix = producer.cells[source], source.decode() + "/"
         for topic, number in sent.items():
-            if not topic.startswith(prefix):
-                continue
-            partition = int(topic.removeprefix(prefix), 16)
-            if partition in self._partitions[source] and number > cells[partition]:
+            partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
+            if partition in self._partitions[source] and 0 < number - cells[partition] <= MISSING_MAX:
                 for route in self._routes[source]:
                     route.cells[DROPPED] += number - cells[partition]
                 cells[partition] = number
