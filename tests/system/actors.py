@@ -245,3 +245,51 @@ class Startled(Collect):
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         time.sleep(0.02)
         self._heard.append(f"{message.session} {message.turn}")
+
+
+class Both(Double):
+    """Takes numbers from a stream and from a queue, and doubles them all."""
+
+    y = Input(Number)
+
+    def on_y(self, message: Message[Number]) -> Outgoing:
+        return self.out(Number(message.body.n * 2))
+
+
+class HostileConfig(NodeConfig):
+    messages: int = 200_000
+    seed: int = 0
+    done: Path
+
+
+class Hostile(Node):
+    """Writes what is no message, or a lie, on its own streams; then into `done` how much was clearly no message."""
+
+    Config = HostileConfig
+    config: HostileConfig
+    out = Output(Number)
+    jobs = Output(Number)
+
+    def run(self) -> Iterator[Step]:
+        import random
+
+        import zmq
+
+        from . import junk
+
+        chance = random.Random(self.config.seed)
+        publisher = self.runtime._wiring.streams_out.socket  # type: ignore[attr-defined]
+        publisher.setsockopt(zmq.XPUB_NODROP, 1)  # it waits for its listener: all of it is heard
+        pool = [(True, junk.unreadable(chance)) for _ in range(2000)] + [(False, junk.doubtful(chance)) for _ in range(2000)]
+        unreadable = 0
+        for k in range(self.config.messages):
+            if k % 10 == 0:
+                frames = [b"?mid" + chance.choice([b"", b"/more"]), junk.notice(chance, junk.ends(chance))]
+            else:
+                counts, rest = chance.choice(pool)
+                frames = [b"bad.out/" + chance.choice([*junk.PARTITIONS, b"40", b"zz", b"-1", b""]), *rest]
+                unreadable += counts
+            publisher.send_multipart(frames)
+            if k % 1000 == 0:
+                yield None
+        self.config.done.write_text(str(unreadable))
