@@ -16,7 +16,7 @@ from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
-from graph.links.stream import StreamIn, StreamOut
+from graph.links.stream import StreamIn, StreamOut, topics_of
 from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
 from graph.node import Node
@@ -67,6 +67,7 @@ class Wiring:
             plan.max_message,
             lambda producer, port: self.counts.expecting[producer, port],
             self._payloads_in,
+            lambda producer, life: self._left_behind(run, producer, life),
         )
         self.credit = CreditIn(self.context, self._endpoint(instance.credit)) if instance.credit else None
         self.queues_in = self._make_queues_in(life, cls.repeatable) if instance.work else None
@@ -98,6 +99,11 @@ class Wiring:
             for key, cells in counts.expecting.items():
                 cells[:] = former.expecting[key]
         return counts
+
+    def _left_behind(self, run: RunDir, producer: str, life: int) -> dict[str, int] | None:
+        """What a life of a producer has sent, from its own counters."""
+        counts = Counts.read(run.counts(producer, life))
+        return None if counts is None else topics_of(self._plan.instance(producer).node, counts.sending)
 
     def _make_payloads(self, run: RunDir, life: int) -> None:
         capacity = self._plan.shared_memory

@@ -36,6 +36,7 @@ from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, clear
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
+LIVES_SETTLED = 16  # of a producer that were never heard of, at most so many are looked up
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
 _SUBSCRIPTION_BYTES = 512  # no topic is as long
 
@@ -178,7 +179,8 @@ class StreamIn:
     """The subscribing end: one SUB socket for all streams into an instance.
 
     `expecting` gives the cells of (producer instance, `<node>.<port>`): of a new life of a consumer they hold how far
-    the former one had heard, so that what was sent in between is counted as lost.
+    the former one had heard, so that what was sent in between is counted as lost. `left_behind` gives what a life of a
+    producer had sent on each topic, where that can be read: the supervisor's word may come late, or to our former life.
     """
 
     def __init__(
@@ -189,6 +191,7 @@ class StreamIn:
         max_message: int,
         expecting: Callable[[str, str], Cells],
         payloads: PayloadsIn,
+        left_behind: Callable[[str, int], dict[str, int] | None] = lambda instance, life: None,
     ) -> None:
         self._socket = socket(context, zmq.SUB, depth, max_message)
         self.socket = self._socket
@@ -196,6 +199,7 @@ class StreamIn:
         self._max_message = max_message
         self._expecting = expecting
         self._payloads = payloads
+        self._left_behind = left_behind
         self._routes: dict[bytes, list[Route]] = {}  # by `<node>.<port>`
         self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
         self._producers: dict[str, _Producer] = {}  # by instance
@@ -284,17 +288,26 @@ class StreamIn:
 
     def _begin(self, producer: _Producer, instance: str, life: int) -> None:
         """A life of a producer is heard of for the first time: its numbers start at 0, its former life's are complete."""
-        self._settle(producer, instance)
+        known = min(max(0, cells[LIFE] - 1) for cells in producer.cells.values())
+        for former in range(max(known, life - LIVES_SETTLED), life):
+            self._settle(producer, instance, former)
         for cells in producer.cells.values():
+            self._renew(cells, life)
+
+    def _renew(self, cells: Cells, life: int) -> None:
+        if cells[LIFE] < life + 1:
             clear(cells)
             cells[LIFE] = life + 1
 
-    def _settle(self, producer: _Producer, instance: str) -> None:
+    def _settle(self, producer: _Producer, instance: str, life: int) -> None:
+        """All of a life has been heard that ever will be."""
+        sent = producer.gone.pop(life, None)
+        if sent is None:
+            sent = self._left_behind(instance, life)
         for source, cells in producer.cells.items():
-            life = cells[LIFE] - 1
-            if life in producer.gone:
-                self._lost_until(producer, source, producer.gone[life])
-        producer.gone.clear()
+            if cells[LIFE] <= life + 1 and sent is not None:
+                self._renew(cells, life)
+                self._lost_until(producer, source, sent)
 
     def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
         """A producer died having sent so many on each topic: what of it never comes is lost.
@@ -310,7 +323,9 @@ class StreamIn:
     def settle(self) -> None:
         """Nothing more will be read: what dead producers had sent and has not come is lost."""
         for instance, producer in self._producers.items():
-            self._settle(producer, instance)
+            known = max(0, *(cells[LIFE] - 1 for cells in producer.cells.values()))
+            for life in sorted({known, *producer.gone}):
+                self._settle(producer, instance, life)
 
     def _notice(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
