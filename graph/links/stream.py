@@ -194,6 +194,7 @@ class StreamIn:
         left_behind: Callable[[str, int], dict[str, int] | None] = lambda instance, life: None,
     ) -> None:
         self._socket = socket(context, zmq.SUB, depth, max_message)
+        self._socket.setsockopt(zmq.SNDHWM, 0)  # what it sends is subscriptions: libzmq would drop those above a mark
         self.socket = self._socket
         self._instance = instance
         self._max_message = max_message
