@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -293,3 +294,31 @@ class Hostile(Node):
             if k % 1000 == 0:
                 yield None
         self.config.done.write_text(str(unreadable))
+
+
+class SlowAccountConfig(SlowConfig):
+    statistics: Path
+
+
+class SlowAccount(Slow):
+    """Takes its time over each, and tells in the end what its links have counted."""
+
+    Config = SlowAccountConfig
+    config: SlowAccountConfig
+
+    def on_x(self, message: Message[Number]) -> None:  # type: ignore[override]
+        time.sleep(self.config.ms / 1000)
+
+    def close(self) -> None:
+        wiring = self.runtime._wiring  # type: ignore[attr-defined]
+        told = {edge: {"delivered": s.delivered, "dropped": s.dropped} for edge, s in wiring.statistics().items()}
+        self.config.statistics.with_suffix(f".{self.runtime.instance}").write_text(json.dumps(told))
+
+
+class CollectBoth(Collect):
+    """Hears two streams."""
+
+    def on_y(self, message: Message[Number]) -> None:
+        self.on_x(message)
+
+    y = Input(Number)
