@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -322,3 +323,58 @@ class CollectBoth(Collect):
         self.on_x(message)
 
     y = Input(Number)
+
+
+class PoisonedConfig(NodeConfig):
+    deadly: int
+
+
+class Poisoned(Double):
+    """Dies of one number, each time."""
+
+    Config = PoisonedConfig
+    config: PoisonedConfig
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        if message.body.n == self.config.deadly:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().on_x(message)
+
+
+class HaltingConfig(CountConfig):
+    halt_at: int
+    until: Path  # goes on once there is such a file
+
+
+class Halting(Node):
+    """Counts, and falls silent in the middle of it."""
+
+    Config = HaltingConfig
+    config: HaltingConfig
+    out = Output(Number)
+
+    def run(self) -> Iterator[Step]:
+        for n in range(self.config.count):
+            while n == self.config.halt_at and not self.config.until.exists():
+                yield Until(now_ns() + 10_000_000)
+            yield self.out(Number(n))
+
+
+class Watchful(Collect):
+    """Writes down what it is told of its inputs, too."""
+
+    y = Input(Number, required=False)
+
+    def on_y(self, message: Message[Number]) -> None:
+        self._heard.append(f"y {message.body.n}")
+
+    def on_input_silent(self, name: str) -> None:
+        self._heard.append(f"silent {name}")
+        self.config.file.with_suffix(".silent").touch()
+
+    def on_input_back(self, name: str) -> None:
+        self._heard.append(f"back {name}")
+
+    def on_input_end(self, name: str) -> None:
+        self._heard.append(f"end {name}")
+        self.config.file.with_suffix(f".end-{name}").touch()
