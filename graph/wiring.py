@@ -93,12 +93,12 @@ class Wiring:
             sending=ports,
             expecting=sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)}),
         )
-        counts = Counts.create(run.counts(self._me.id, life), index)
-        former = Counts.read(run.counts(self._me.id, life - 1)) if life else None
-        if former is not None:  # what was sent since the former life died is lost, and will be seen to be
-            for key, cells in counts.expecting.items():
-                cells[:] = former.expecting[key]
-        return counts
+        # What was sent since the former life died is lost, and will be seen to be. A life that was killed before it had
+        # come so far has left nothing.
+        left = (Counts.read(run.counts(self._me.id, former)) for former in reversed(range(life)))
+        return Counts.create(
+            run.counts(self._me.id, life), index, next((counts for counts in left if counts is not None), None)
+        )
 
     def _left_behind(self, run: RunDir, producer: str, life: int) -> dict[str, int] | None:
         """What a life of a producer has sent, from its own counters."""

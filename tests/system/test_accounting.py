@@ -145,3 +145,32 @@ def test_replicas_that_ask_for_a_depth_of_one_are_all_heard(tmp_path: Path) -> N
         edge = run.edge("src.out->end.x")
         assert edge["sent"] == 3000 == edge["delivered"] + edge["dropped"]
         assert edge["delivered"] > 0
+
+
+STARTING = """\
+name: starting
+nodes:
+  src: {{use: "tests.system.actors:Halting", with: {{count: 3000, halt_at: 2000, until: "{folder}/go"}}}}
+  end:
+    use: "tests.system.actors:Collect"
+    in: {{x: {{from: src.out, depth: 5000}}}}
+    with: {{file: "{folder}/heard.txt"}}
+    restart: {{max: 10, within: 60s}}
+"""
+
+
+def test_a_listener_that_is_killed_again_while_it_starts_counts_nothing_twice(tmp_path: Path) -> None:
+    with graph_run(tmp_path, STARTING.format(folder=tmp_path)) as run:
+        run.running()
+        eventually(lambda: sent(run, "src") == 2000, "the first part is sent")
+        known = run.workers()["end"].pid
+        for _ in range(3):
+            kill(run, ["end"])
+            eventually(lambda old=known: (p := run.workers().get("end")) is not None and p.pid != old, "a new life starts")
+            known = run.workers()["end"].pid
+        eventually(lambda: "running again" in run.stderr, "it is there again")
+        (tmp_path / "go").touch()
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("src.out->end.x")
+        assert edge["sent"] == 3000 == edge["delivered"] + edge["dropped"]
+        run.all_gone()
