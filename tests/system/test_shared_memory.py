@@ -42,7 +42,7 @@ nodes:
     replicas: 3
     restart: {{max: 100, within: 60s}}
 """
-STREAMS = ["one", "two", "three", "four", "many"]
+LISTENERS = ["one", "two", "three", "four", "jobs", "many"]
 
 
 def sent(run: GraphRun, life: int) -> int:
@@ -61,7 +61,7 @@ def kill(run: GraphRun, *names: str) -> None:
 def whole(folder: Path, run: GraphRun) -> None:
     """What must be true of any run, however it went."""
     assert [file.name for file in folder.glob("torn.*")] == []
-    for name in STREAMS:
+    for name in LISTENERS:
         edge = run.edge(f"src.out->{name}.x")
         assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
 
