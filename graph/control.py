@@ -15,11 +15,12 @@ from typing import Any, TypeAlias
 import msgspec
 import zmq
 
-from graph.links.base import readable
+from graph.links.base import HANDFUL, readable
 from graph.links.counts import EdgeStatistics, LaneCounts
-from graph.message import DEFAULT_SESSION, Mark, now_ns
+from graph.message import DEFAULT_SESSION, UNREADABLE, Mark, now_ns
 
 BEAT_MS = 500
+CONTROL_BYTES = 2**24  # a frame that claims to be longer ends its connection; a beat with a second's marks has a hundredth
 LINGER_MS = 500  # how long a leaving node tries to get its last words out
 
 
@@ -114,16 +115,19 @@ class ControlServer:
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, CONTROL_BYTES)
         self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # a new life of an instance may come before the old one's end is seen
         self.socket.bind(endpoint)
 
     def receive(self) -> Iterator[tuple[str, FromNode]]:
         """(instance, message) of all that has come; what cannot be read changes nothing."""
-        while readable(self.socket):
+        for _ in range(HANDFUL):
+            if not readable(self.socket):
+                return
             frames = self.socket.recv_multipart()
             try:
                 yield frames[0].decode(), _from_node.decode(frames[-1])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
 
     def send(self, instance: str, message: ToNode) -> None:
@@ -233,7 +237,7 @@ class ControlClient:
     def _received(self, frame: bytes) -> None:
         try:
             message = _to_node.decode(frame)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return  # not from our supervisor
         if not isinstance(message, Heard):
             self.command(message)

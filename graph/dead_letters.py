@@ -12,6 +12,7 @@ import msgspec
 import platformdirs
 
 from graph.links.dealer import Parcel
+from graph.message import encode_header
 from graph.plan import Edge, Plan
 from graph.rundir import RunDir
 
@@ -38,12 +39,16 @@ def keep(path: Path, edge: Edge, parcel: Parcel) -> str:
 
 
 def _letter(edge: Edge, parcel: Parcel) -> dict[str, Any]:
-    header = msgspec.to_builtins(parcel.header)
-    header["body"] = msgspec.to_builtins(parcel.body)
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "edge": edge.id,
         "killed": parcel.takers,
-        "header": header,
+        "header": _plain(parcel),
         "payload": base64.b64encode(parcel.payload).decode(),
     }
+
+
+def _plain(parcel: Parcel) -> Any:
+    """The header with its body; bytes in it as base64, numbers that JSON does not know as null."""
+    header = msgspec.msgpack.decode(encode_header(parcel.header, parcel.body))
+    return msgspec.json.decode(msgspec.json.encode(header))

@@ -112,6 +112,9 @@ def now_ns() -> int:
     return time.monotonic_ns()
 
 
+# What a decoder raises for bytes that are no message: also nested so deep that it gives up.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(Header)
 
@@ -129,7 +132,7 @@ def decode_header(frame: bytes | memoryview) -> Header:
     """
     try:
         header = _header_decoder.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise MessageError(f"not a message header: {error}") from error
     if header.v != PROTOCOL:
         raise MessageError(f"protocol version {header.v}, this node speaks {PROTOCOL}")
@@ -149,6 +152,6 @@ class BodyDecoder:
             raise MessageError(f"kind '{header.kind}' does not belong here; this port takes {sorted(self._decoders)}")
         try:
             body: Kind = decoder.decode(header.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise MessageError(f"bad body of kind '{header.kind}': {error}") from error
         return body

@@ -82,10 +82,17 @@ class Report:
                 total.sent += beat.sent.get(edge.port, 0)
             if node in (edge.producer, edge.consumer) and edge.id in beat.edges:
                 total.add(beat.edges[edge.id])
+        if self._lost_a_producer(edge):
+            # What it had taken over and not handed on went with it, and nobody else knew of it.
+            total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)
         said = msgspec.structs.asdict(total)
         said["latency_us"] = {"p50": total.quantile_us(0.5), "p90": total.quantile_us(0.9), "p99": total.quantile_us(0.99)}
         said["latency_us"]["histogram"] = {upper_us(k): n for k, n in sorted(said.pop("latency").items())}
         return {"edge": edge.id, "link": edge.link, **said}
+
+    def _lost_a_producer(self, edge: Edge) -> bool:
+        plain = edge.link == "queue" and edge.delivery == "at_most_once"
+        return plain and any(self._plan.instance(instance).node == edge.producer for instance, _ in self._dead)
 
 
 def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:

@@ -136,6 +136,8 @@ class _Runner:
 
     def _said(self) -> Iterator[Event]:
         for instance, message in self._control.receive():
+            if instance not in self._supervisor.states:
+                continue
             if isinstance(message, Beat):
                 self._report.add(instance, message)
                 self._control.send(instance, Heard())

@@ -16,7 +16,7 @@ from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
-from graph.links.stream import StreamIn, StreamOut
+from graph.links.stream import StreamIn, StreamOut, topics_of
 from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
 from graph.node import Node
@@ -68,6 +68,7 @@ class Wiring:
             plan.max_message,
             lambda producer, port: self.counts.expecting[producer, port],
             self._payloads_in,
+            lambda producer, life: self._left_behind(run, producer, life),
         )
         self.credit = CreditIn(self.context, self._endpoint(instance.credit)) if instance.credit else None
         self.queues_in = self._make_queues_in(life, cls.repeatable) if instance.work else None
@@ -93,12 +94,17 @@ class Wiring:
             sending=ports,
             expecting=sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)}),
         )
-        counts = Counts.create(run.counts(self._me.id, life), index)
-        former = Counts.read(run.counts(self._me.id, life - 1)) if life else None
-        if former is not None:  # what was sent since the former life died is lost, and will be seen to be
-            for key, cells in counts.expecting.items():
-                cells[:] = former.expecting[key]
-        return counts
+        # What was sent since the former life died is lost, and will be seen to be. A life that was killed before it had
+        # come so far has left nothing.
+        left = (Counts.read(run.counts(self._me.id, former)) for former in reversed(range(life)))
+        return Counts.create(
+            run.counts(self._me.id, life), index, next((counts for counts in left if counts is not None), None)
+        )
+
+    def _left_behind(self, run: RunDir, producer: str, life: int) -> dict[str, int] | None:
+        """What a life of a producer has sent, from its own counters."""
+        counts = Counts.read(run.counts(producer, life))
+        return None if counts is None else topics_of(self._plan.instance(producer).node, counts.sending)
 
     def _make_payloads(self, run: RunDir, life: int) -> None:
         capacity = self._plan.shared_memory

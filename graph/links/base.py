@@ -26,6 +26,8 @@ _MORE, _NOBLOCK, _EVENTS, _POLLIN = int(zmq.SNDMORE), int(zmq.NOBLOCK), int(zmq.
 LONG = 65_536  # bytes; a shorter frame is cheaper to copy than to keep (as pyzmq's own copy_threshold)
 
 HANDFUL = 64  # messages taken from a socket before others are looked at
+TOLD = 200  # characters of a reason that come from outside
+MISSING_MAX = 2**32  # messages; a number that says that more were lost tells nothing, and its sum would not fit a counter
 
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
 
@@ -81,7 +83,8 @@ class Route:
     def rejected(self, reason: Exception) -> None:
         """A frame that was meant for this edge is no message for it."""
         self.cells[REJECTED] += 1
-        self.reason = str(reason)
+        told = str(reason)[:TOLD]
+        self.reason = told if told.isprintable() else repr(told)
 
 
 class Taken(NamedTuple):
@@ -162,6 +165,19 @@ def waiting(made: zmq.Socket[bytes], most: int = HANDFUL) -> Iterator[list[bytes
 def readable(made: zmq.Socket[bytes]) -> bool:
     """True when a message can be read without waiting (cheaper than a poll: no system call)."""
     return bool(cast(int, made.getsockopt(_EVENTS)) & _POLLIN)
+
+
+def missing_before(header: Header, expected: int) -> int:
+    """How many messages were lost between the last one and this.
+
+    :raises MessageError: it came before, or cannot be.
+    """
+    missing = header.seq - expected
+    if missing < 0:
+        raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+    if missing > MISSING_MAX:
+        raise MessageError(f"number {header.seq} of '{header.instance}' cannot follow {expected}")
+    return missing
 
 
 def socket(

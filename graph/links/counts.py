@@ -165,17 +165,20 @@ class Counts:
         return cls(index, memoryview(bytearray(cls.size(index))))
 
     @classmethod
-    def create(cls, path: Path, index: Index) -> Counts:
-        """Make the file of a new life and map it."""
+    def create(cls, path: Path, index: Index, former: Counts | None = None) -> Counts:
+        """Make the file of a new life and map it. It expects what its `former` life, of the same index, did."""
         head = msgspec.msgpack.encode(index)
         start = _aligned(8 + len(head))
         total = start + cls.size(index)
         # Made whole and then named: whoever finds the name finds all of it.
         half = path.with_name(path.name + ".new")
         half.write_bytes(len(head).to_bytes(8, "little") + head.ljust(start - 8, b"\0") + bytes(total - start))
-        mapped = _map(half, mmap.ACCESS_WRITE)
+        counts = cls(index, memoryview(_map(half, mmap.ACCESS_WRITE))[start:total])
+        if former is not None:
+            for key, cells in counts.expecting.items():
+                cells[:] = former.expecting[key]
         half.rename(path)
-        return cls(index, memoryview(mapped)[start:total])
+        return counts
 
     @classmethod
     def read(cls, path: Path) -> Counts | None:

@@ -118,8 +118,11 @@ class Dealer:
         self._waiting.append(parcel)
         return gone
 
-    def deal_at_once(self, parcel: Parcel) -> Lane | None:
-        """Put and deal a message in one step, where nothing waits and a taker is free; else None, and nothing has happened."""
+    def deal_at_once(self) -> Lane | None:
+        """Put and deal a message in one step, where it need not be kept, nothing waits, and a taker is free.
+
+        None otherwise, and nothing has happened. Its sequence number is one less than what the lane has been sent.
+        """
         if self._waiting or self._tracks or self._unfinished >= self._depth:
             return None
         lane = self._freest()

@@ -19,13 +19,14 @@ from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Ce
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
 from graph.links.receipts import Receipt
-from graph.message import Count, Header, Kind, encode_header
+from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 from graph.plan import Edge, Instance
 
 # first frames of what is no message
 HELLO = b"hello"
 END = b"end"
 
+PULL_MARK = 1000  # messages; credit bounds what honest ends have on the way, and this what the others may pile up
 CREDIT_BYTES = 1_000_000  # the longest notice a taker sends names `depth` numbers, a tenth of this
 
 
@@ -137,12 +138,11 @@ class QueueOut:
         if dealer.full and self.edge.when_full == "block":
             return False
         cells[SENT] += 1
-        parcel = Parcel(header, body, payload, receipt=receipt)
-        lane = dealer.deal_at_once(parcel)
+        lane = dealer.deal_at_once()
         if lane is not None:
-            self._send(lane, parcel, lane.sent - 1)
+            self._send(lane, header, body, payload, lane.sent - 1)
         else:
-            if dealer.put(parcel) is not None:
+            if dealer.put(Parcel(header, body, payload, receipt=receipt)) is not None:
                 cells[DROPPED] += 1
             self._deal()
         cells[DEPTH] = depth = dealer.depth
@@ -198,13 +198,12 @@ class QueueOut:
 
     def _deal(self) -> None:
         for lane, parcel, seq in self._dealer.deal():
-            self._send(lane, parcel, seq)
+            self._send(lane, parcel.header, parcel.body, parcel.payload, seq)
 
-    def _send(self, lane: Lane, parcel: Parcel, seq: int) -> None:
-        header = parcel.header
+    def _send(self, lane: Lane, header: Header, body: Kind, payload: bytes | memoryview, seq: int) -> None:
         header.seq, header.life = seq, self._life
-        payload = self._payloads.hand(header, parcel.payload, lane.taker, self._edge_id)
-        frame = encode_header(header, parcel.body)
+        payload = self._payloads.hand(header, payload, lane.taker, self._edge_id)
+        frame = encode_header(header, body)
         if payload:
             send(self._sockets[lane.taker], self._topic, frame, payload)
         else:
@@ -229,7 +228,7 @@ class CreditIn:
     """Where the takers of all queues of one producer instance say hello and acknowledge."""
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
-        self._socket = socket(context, zmq.PULL, 0, CREDIT_BYTES)
+        self._socket = socket(context, zmq.PULL, PULL_MARK, CREDIT_BYTES)
         bind(self._socket, endpoint)
         self.socket = self._socket
         self.strangers = 0  # notices that could not be read
@@ -239,7 +238,7 @@ class CreditIn:
         for frames in waiting(self._socket):
             try:
                 yield _credits.decode(frames[-1])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self.strangers += 1
 
     def close(self) -> None:

@@ -19,11 +19,13 @@ import zmq
 from graph.errors import MessageError
 from graph.links.base import (
     HANDFUL,
+    MISSING_MAX,
     Arrival,
     Ended,
     Route,
     bind,
     header_of,
+    missing_before,
     partition_of,
     partitions_of_replica,
     received,
@@ -33,26 +35,30 @@ from graph.links.base import (
 )
 from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, clear
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
-from graph.message import Header, Kind, encode_header
+from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
+LIVES_SETTLED = 16  # of a producer that were never heard of, at most so many are looked up
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
+_SUBSCRIPTION_BYTES = 512  # no topic is as long
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
     """A producer's answer to a new consumer: the next sequence number of each topic already in use, else 0."""
 
     instance: str
-    life: int = 0
-    next: dict[str, int] = {}
+    life: Count = 0
+    next: dict[str, Count] = {}
 
 
 class End(msgspec.Struct, tag="end"):
     """A producer has ended: how many messages it sent on each topic, so that a lost tail is counted too."""
 
     instance: str
-    life: int = 0
-    sent: dict[str, int] = {}
+    life: Count = 0
+    sent: dict[str, Count] = {}
 
+
+_PARTITIONS = {f"{p:02x}": p for p in range(PARTITIONS)}
 
 _notices = msgspec.msgpack.Decoder(Welcome | End)
 _encode = msgspec.msgpack.Encoder().encode
@@ -83,7 +89,7 @@ class StreamOut:
         sending: dict[str, Cells],
         payloads: PayloadsOut,
     ) -> None:
-        self._socket = socket(context, zmq.XPUB, depth)
+        self._socket = socket(context, zmq.XPUB, depth, _SUBSCRIPTION_BYTES)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         bind(self._socket, endpoint)
         self.socket = self._socket
@@ -139,6 +145,10 @@ class StreamOut:
         """By output port, how many messages have been sent."""
         return {port: sum(cells[:PARTITIONS]) for port, cells in self._sending.items()}
 
+    def _ours(self, subscription: bytes) -> bool:
+        """True where a topic of ours may begin so: there are few of those, whatever somebody subscribes to."""
+        return any(subscription == topic[: len(subscription)] for topics in self._topics.values() for topic in topics)
+
     def read_subscriptions(self) -> None:
         """Answer consumers that came; call whenever the socket is readable."""
         for notice, *_ in waiting(self._socket):
@@ -147,7 +157,8 @@ class StreamOut:
             if not notice or notice[0] != _SUBSCRIBE:
                 self._subscriptions.discard(topic)  # nobody has it any more
                 continue
-            self._subscriptions.add(topic)
+            if self._ours(topic):
+                self._subscriptions.add(topic)
             if topic.startswith(b"?"):
                 welcome = Welcome(self._instance, self._life, topics_of(self._node, self._sending))
                 send(self._socket, topic, _encode(welcome))
@@ -182,6 +193,7 @@ class _Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
+    answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
 
 
@@ -189,7 +201,8 @@ class StreamIn:
     """The subscribing end: one SUB socket for all streams into an instance.
 
     `expecting` gives the cells of (producer instance, `<node>.<port>`): of a new life of a consumer they hold how far
-    the former one had heard, so that what was sent in between is counted as lost.
+    the former one had heard, so that what was sent in between is counted as lost. `left_behind` gives what a life of a
+    producer had sent on each topic, where that can be read: the supervisor's word may come late, or to our former life.
     """
 
     def __init__(
@@ -200,13 +213,16 @@ class StreamIn:
         max_message: int,
         expecting: Callable[[str, str], Cells],
         payloads: PayloadsIn,
+        left_behind: Callable[[str, int], dict[str, int] | None] = lambda instance, life: None,
     ) -> None:
         self._socket = socket(context, zmq.SUB, depth, max_message)
+        self._socket.setsockopt(zmq.SNDHWM, 0)  # what it sends is subscriptions: libzmq would drop those above a mark
         self.socket = self._socket
         self._instance = instance
         self._max_message = max_message
         self._expecting = expecting
         self._payloads = payloads
+        self._left_behind = left_behind
         self._routes: dict[bytes, list[Route]] = {}  # by `<node>.<port>`
         self._topics: dict[bytes, _Topic] = {}  # by topic frame
         self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
@@ -248,13 +264,16 @@ class StreamIn:
         A frame that cannot be read is counted on its edge and passed over.
         """
         for frames in waiting(self._socket, most):
-            topic = self._topics.get(frames[0])
-            if topic is not None:
-                self._data(topic, frames, deliver)
-            elif frames[0].startswith(b"?"):
-                self._notice(frames, deliver)
-            else:
-                self._astray(frames[0])
+            self._take(frames, deliver)
+
+    def _take(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        topic = self._topics.get(frames[0])
+        if topic is not None:
+            self._data(topic, frames, deliver)
+        elif frames[0].startswith(b"?"):
+            self._notice(frames, deliver)
+        else:
+            self._astray(frames[0])
 
     def _data(self, topic: _Topic, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
@@ -302,25 +321,32 @@ class StreamIn:
             if header.life + 1 < known:
                 raise MessageError(f"of an earlier life of '{header.instance}'")
             self._begin(producer, header.instance, header.life)
-        expected = cells[topic.partition]
-        if header.seq < expected:
-            raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+        missing = missing_before(header, cells[topic.partition])
         cells[topic.partition] = header.seq + 1
-        return header.seq - expected
+        return missing
 
     def _begin(self, producer: _Producer, instance: str, life: int) -> None:
         """A life of a producer is heard of for the first time: its numbers start at 0, its former life's are complete."""
-        self._settle(producer, instance)
+        known = min(max(0, cells[LIFE] - 1) for cells in producer.cells.values())
+        for former in range(max(known, life - LIVES_SETTLED), life):
+            self._settle(producer, instance, former)
         for cells in producer.cells.values():
+            self._renew(cells, life)
+
+    def _renew(self, cells: Cells, life: int) -> None:
+        if cells[LIFE] < life + 1:
             clear(cells)
             cells[LIFE] = life + 1
 
-    def _settle(self, producer: _Producer, instance: str) -> None:
+    def _settle(self, producer: _Producer, instance: str, life: int) -> None:
+        """All of a life has been heard that ever will be."""
+        sent = producer.gone.pop(life, None)
+        if sent is None:
+            sent = self._left_behind(instance, life)
         for source, cells in producer.cells.items():
-            life = cells[LIFE] - 1
-            if life in producer.gone:
-                self._lost_until(producer, source, producer.gone[life])
-        producer.gone.clear()
+            if cells[LIFE] <= life + 1 and sent is not None:
+                self._renew(cells, life)
+                self._lost_until(producer, source, sent)
 
     def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
         """A producer died having sent so many on each topic: what of it never comes is lost.
@@ -336,12 +362,14 @@ class StreamIn:
     def settle(self) -> None:
         """Nothing more will be read: what dead producers had sent and has not come is lost."""
         for instance, producer in self._producers.items():
-            self._settle(producer, instance)
+            known = max(0, *(cells[LIFE] - 1 for cells in producer.cells.values()))
+            for life in sorted({known, *producer.gone}):
+                self._settle(producer, instance, life)
 
     def _notice(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
             notice = _notices.decode(frames[-1])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.strangers += 1
             return
         producer = self._producers.get(notice.instance)
@@ -354,19 +382,24 @@ class StreamIn:
         for source in producer.cells:
             self._lost_until(producer, source, sent)
         if isinstance(notice, Welcome):
-            producer.welcomed = True
-            self._socket.subscribe(f"!{self._instance}/{notice.instance}/{notice.life}")
+            self._answer(producer, f"!{self._instance}/{notice.instance}/{notice.life}")
         else:
             deliver(Ended(notice.instance, tuple(route.edge.id for route in producer.routes)))
+
+    def _answer(self, producer: _Producer, answer: str) -> None:
+        if producer.answer and producer.answer != answer:
+            self._socket.unsubscribe(producer.answer)
+        if producer.answer != answer:
+            self._socket.subscribe(answer)
+        producer.answer = answer
+        producer.welcomed = True
 
     def _lost_until(self, producer: _Producer, source: bytes, sent: dict[str, int]) -> None:
         """Gaps show what was lost between two messages: a notice, what was lost before the first and behind the last."""
         cells, prefix = producer.cells[source], source.decode() + "/"
         for topic, number in sent.items():
-            if not topic.startswith(prefix):
-                continue
-            partition = int(topic.removeprefix(prefix), 16)
-            if partition in self._partitions[source] and number > cells[partition]:
+            partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
+            if partition in self._partitions[source] and 0 < number - cells[partition] <= MISSING_MAX:
                 for route in self._routes[source]:
                     route.cells[DROPPED] += number - cells[partition]
                 cells[partition] = number

@@ -10,13 +10,25 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError
-from graph.links.base import HANDFUL, Arrival, Ended, Route, Taken, bind, header_of, received, socket, waiting
+from graph.links.base import (
+    HANDFUL,
+    Arrival,
+    Ended,
+    Route,
+    Taken,
+    bind,
+    header_of,
+    missing_before,
+    received,
+    socket,
+    waiting,
+)
 from graph.links.counts import COUNTED, DROPPED, DUPLICATES, FREED, IN_HAND, LANE_LIFE, Cells, EdgeStatistics, clear
 from graph.links.dealer import WINDOW_MAX
 from graph.links.payloads import PayloadsIn
-from graph.links.queue import END, HELLO, Ack, Greeting, Hello, QueueEnd
+from graph.links.queue import END, HELLO, PULL_MARK, Ack, Greeting, Hello, QueueEnd
 from graph.links.receipts import Receipt, Receipts
-from graph.message import now_ns
+from graph.message import UNREADABLE, now_ns
 
 ACK_EVERY = 8  # messages that one of several takers acknowledges together at most; it does so whenever it is idle
 ACK_WITHIN_NS = 500_000_000  # a lone taker has more credit than it needs: its word may wait until half of it is spent
@@ -73,7 +85,7 @@ class QueueIn:
         repeatable: bool = True,
     ) -> None:
         self._context = context
-        self._socket = socket(context, zmq.PULL, 0, max_message)  # credit bounds what can be in it
+        self._socket = socket(context, zmq.PULL, PULL_MARK, max_message)
         bind(self._socket, endpoint)
         self.socket = self._socket
         self._instance = instance
@@ -135,12 +147,12 @@ class QueueIn:
                 raise MessageError(f"'{header.instance}' is no producer of '{route.edge.id}'")
             if header.life != lane.cells[LANE_LIFE]:
                 self._new_life(lane, header.life)
-            if header.seq < lane.expected:
-                raise MessageError(f"number {header.seq} of '{header.instance}' came before")
+            missing = missing_before(header, lane.expected)
+            if lane.expected - lane.cells[FREED] >= route.edge.depth:
+                raise MessageError(f"'{header.instance}' has no credit left")
         except MessageError as error:
             route.rejected(error)
             return None
-        missing = header.seq - lane.expected
         lane.expected = header.seq + 1
         if missing:  # cannot be on a lane that holds; whoever sends such numbers gets his credit all the same
             route.cells[DROPPED] += missing
@@ -190,7 +202,7 @@ class QueueIn:
                 if producer is not None:
                     producer.send(_encode(Hello(self._instance, self._life)))
                     return None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.strangers += 1
             return None
         self.strangers += 1

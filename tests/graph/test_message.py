@@ -143,3 +143,27 @@ def test_a_mark_carries_fields_of_several_types() -> None:
     got = decode_header(encode_header(header(), mark))
     got.kind = Mark.kind
     assert BodyDecoder((Mark,)).decode(got) == mark
+
+
+@pytest.mark.parametrize("name", ["body", "trace", "later", "cause"])
+@pytest.mark.parametrize("one", [b"\x91", b"\x81\x01"])
+def test_what_is_nested_too_deep_is_no_message(name: str, one: bytes) -> None:
+    frame = msgpack.packb({"v": 1, "kind": "text", "port": "out", "instance": "js", "seq": 7})
+    with pytest.raises(MessageError):
+        BodyDecoder((Text,)).decode(decode_header(b"\x86" + frame[1:] + msgpack.packb(name) + one * 50_000 + b"\xc0"))
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers(-(2**63), 2**64 - 1) | texts | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(field=st.sampled_from(Header.__struct_fields__), value=junk, body=junk)
+def test_a_field_of_any_value_is_a_message_or_a_message_error(field: str, value: object, body: object) -> None:
+    frame = msgpack.packb({"v": 1, "kind": "text", "port": "out", "instance": "js", "seq": 7, "body": body, field: value})
+    try:
+        BodyDecoder((Text, AudioFrame)).decode(decode_header(frame))
+    except MessageError:
+        return
