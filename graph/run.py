@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import platformdirs
 import zmq
 
-from graph.control import Beat, ControlServer, Gone, Heard
-from graph.errors import VoicegraphError
+from graph.control import Beat, ControlServer, Failed, Gone, Heard
+from graph.errors import NodeError, VoicegraphError
 from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
@@ -25,6 +25,7 @@ from graph.rundir import RunDir
 from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
 
 LOOK_MS = 50  # how long an exit may go unnoticed
+NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
 Teller: TypeAlias = Callable[[Tell, Supervisor], None]
 
@@ -85,6 +86,7 @@ class _Runner:
         self._supervisor = Supervisor(plan)
         self._report = Report(plan)
         self._interruptions = 0
+        self._stillborn: list[Event] = []  # of processes that could not be started
         self._finished: int | None = None
 
     def run(self) -> tuple[int, Report, dict[str, str]]:
@@ -106,6 +108,8 @@ class _Runner:
         while self._interruptions:
             self._interruptions -= 1
             yield Interrupted()
+        while self._stillborn:
+            yield self._stillborn.pop(0)
         yield from self._said()
         exits = list(self._launcher.exits())
         if exits:
@@ -125,7 +129,7 @@ class _Runner:
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Spawn):
-                self._report.spawned(action.instance, self._launcher.spawn(action.instance, action.life))
+                self._spawn(action)
             elif isinstance(action, Bury):
                 self._bury(action.instance, action.life)
             elif isinstance(action, Send):
@@ -137,6 +141,14 @@ class _Runner:
             elif isinstance(action, Finish):
                 self._finished = action.code
 
+    def _spawn(self, action: Spawn) -> None:
+        try:
+            pid = self._launcher.spawn(action.instance, action.life)
+        except NodeError as error:  # told with the next events: the others of this start are started first
+            self._stillborn += [Said(action.instance, Failed(str(error))), Exited(action.instance, NOT_STARTED)]
+        else:
+            self._report.spawned(action.instance, pid)
+
     def _bury(self, instance: str, life: int) -> None:
         """Read what the dead had counted, and tell the others."""
         counts = Counts.read(self._directory.counts(instance, life))
@@ -144,7 +156,7 @@ class _Runner:
         if counts is not None:
             node = self._supervisor.plan.instance(instance).node
             gone = Gone(instance, life, topics_of(node, counts.sending), counts.lane_counts())
-            self._report.buried(instance, counts)
+        self._report.buried(instance, counts)
         for other in self._supervisor.states:
             self._control.send(other, gone)
 
