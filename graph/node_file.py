@@ -27,7 +27,7 @@ class Peer(msgspec.Struct, frozen=True):
     endpoint: str
 
 
-class InputLink(msgspec.Struct, frozen=True, omit_defaults=True):
+class InputLink(msgspec.Struct, frozen=True):
     """One edge into the node. Streams connect to the producers' `out`, queues to their `credit`."""
 
     edge: str
@@ -37,14 +37,14 @@ class InputLink(msgspec.Struct, frozen=True, omit_defaults=True):
     depth: int
     when_full: str
     producers: list[Peer]
-    topics: list[str] = []  # to subscribe to (streams)
+    topics: list[str] = []  # to subscribe to (streams); of many replicas one may get none
     delivery: str = "at_most_once"
     order: str = "none"
     input_timeout_s: float | None = None
     feedback: bool = False  # the drain does not wait for its end
 
 
-class QueueLink(msgspec.Struct, frozen=True, omit_defaults=True):
+class QueueLink(msgspec.Struct, frozen=True):
     """A queue that an output feeds."""
 
     edge: str

@@ -113,7 +113,7 @@ class TestNodeFile:
         assert stream["producers"] == [{"instance": "src", "endpoint": f"ipc://{run.path}/src.out"}]
         assert (queue["link"], queue["depth"], queue["delivery"], queue["order"]) == ("queue", 5, "at_least_once", "session")
         assert queue["producers"] == [{"instance": "src", "endpoint": f"ipc://{run.path}/src.credit"}]
-        assert "topics" not in queue
+        assert queue["topics"] == []
 
     def test_replicas_share_the_topics_out(self, run: RunDir) -> None:
         topics = [t for i in ("js.0", "js.1") for t in told(plan(GRAPH), i, 0, run)["inputs"][0]["topics"]]
@@ -135,6 +135,9 @@ class TestNodeFile:
                 "depth": 64,
                 "when_full": "block",
                 "takers": [{"instance": "out", "endpoint": f"ipc://{run.path}/out.work"}],
+                "delivery": "at_most_once",
+                "order": "none",
+                "give_up_after": 3,
             }
         ]
 
