@@ -79,6 +79,7 @@ class NodeFile(msgspec.Struct, frozen=True):
     inputs: list[InputLink]
     outputs: dict[str, OutputPort]
     consumers: list[str]  # instances that subscribe to its streams: the start barrier waits for them
+    stream_depth: int  # messages: a high-water mark for its publishing and its subscribing socket
     parameters: dict[str, Any] = msgspec.field(name="with")
     max_message: int  # bytes
     orphan_after_s: float
@@ -111,6 +112,7 @@ def node_file(plan: Plan, instance: Instance, life: int, run: RunDir) -> NodeFil
             for port, carried in kinds.items()
         },
         consumers=sorted({i.id for e in out if e.link == "stream" for i in peers.of(e.consumer)}),
+        stream_depth=max([e.depth for e in plan.edges if _is_stream_of(e, node.name)], default=1000),
         parameters=node.config,
         max_message=plan.max_message,
         orphan_after_s=plan.orphan_after_s,
@@ -129,6 +131,10 @@ class _Peers:
 
     def at(self, node: str, role: str) -> list[Peer]:
         return [Peer(i.id, self._run.endpoint(getattr(i, role))) for i in self.of(node)]
+
+
+def _is_stream_of(edge: Edge, node: str) -> bool:
+    return edge.link == "stream" and node in (edge.producer, edge.consumer)
 
 
 def _feeds(edge: Edge, port: str) -> bool:
