@@ -60,4 +60,10 @@ export class Outlet {
     await this.#last;
     this.#socket.close();
   }
+
+  /** Close at once, and let nothing out that still waits in it. */
+  discard() {
+    this.#socket.linger = 0;
+    this.#socket.close();
+  }
 }

@@ -203,7 +203,7 @@ export class QueueOut {
     if (!lane || lane.life !== life) return;
     const { sent, freed, held } = lane;
     Object.assign(lane, { life: -1, buried: life, sent: 0, freed: 0, held: new Map() });
-    lane.outlet.close(); // what is still in it must not reach the taker's next life
+    lane.outlet.discard(); // what is still in it must not reach the taker's next life
     this.connect(lane);
     if (!this.keeps) {
       this.unfinished -= sent - freed;
