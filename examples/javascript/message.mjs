@@ -1,7 +1,6 @@
 // What travels: MessagePack in ZeroMQ frames, and what must hold for it to be a message. docs/wire-protocol.md
 
 import { decode, encode } from "@msgpack/msgpack";
-import { crc32 } from "node:zlib";
 
 export const PROTOCOL = 1;
 
@@ -10,7 +9,17 @@ export const pack = (value) => encode(value, { useBigInt64: true, ignoreUndefine
 export const unpack = (frame) => decode(frame, { useBigInt64: true });
 
 export const nowNs = () => process.hrtime.bigint(); // CLOCK_MONOTONIC, the clock of all nodes of a host
-export const partitionOf = (session) => (crc32(session) % 64).toString(16).padStart(2, "0");
+export const partitionOf = (session) => (crc32(Buffer.from(session)) & 63).toString(16).padStart(2, "0");
+
+// node:zlib has one, from Node 20.15 on.
+function crc32(bytes) {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
 
 const isCount = (n) => Number.isSafeInteger(Number(n)) && n >= 0 && typeof n !== "string";
 const isText = (text) => typeof text === "string";

@@ -176,10 +176,12 @@ export class Node {
   /** Look again whenever something has come, and at least every so often. */
   async until(condition, look = () => {}) {
     while (!condition()) {
+      let timer;
       await new Promise((wake) => {
         this.#wake = wake;
-        setTimeout(wake, 100);
+        timer = setTimeout(wake, 100);
       });
+      clearTimeout(timer);
       look();
     }
   }
