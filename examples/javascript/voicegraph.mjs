@@ -51,7 +51,6 @@ export class Node {
   #wake = () => {};
 
   constructor(me) {
-    if (me.protocol !== PROTOCOL) throw new Error(`the graph speaks protocol ${me.protocol}, this library ${PROTOCOL}: use a voicegraph.mjs of its version`);
     this.me = me;
     this.config = me.with;
     this.counts = new Counts((text) => this.warn(text));
@@ -65,6 +64,8 @@ export class Node {
 
   /** Bind first, so that an address in use is known before anything is loaded. */
   async open() {
+    const spoken = this.me.protocol;
+    if (spoken !== PROTOCOL) throw new Error(`the graph speaks protocol ${spoken}, this library ${PROTOCOL}: take the one of its version`);
     await this.streamsOut.open();
     this.queues = {};
     for (const [port, { queues }] of Object.entries(this.me.outputs)) {

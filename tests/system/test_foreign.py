@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -198,7 +201,7 @@ def test_a_stream_goes_on_behind_a_program_that_is_started_again(tmp_path: Path)
         assert run.wait() == 0, run.stderr
         assert "warning: js: died: killed by SIGKILL; started again (1 of 3 in 60 s)" in run.stderr
         edge = run.edge("src.audio->js.audio")
-        assert edge["sent"] > edge["delivered"] > before
+        assert edge["sent"] > edge["delivered"] > 50, "of the dead its last beat, of its next life all"
         run.all_gone()
 
 
@@ -249,6 +252,48 @@ def test_what_is_no_message_is_counted_and_changes_nothing(tmp_path: Path) -> No
         assert edge["rejected"] == len(headers) + 1
         assert edge["delivered"] == edge["sent"] == len(told(tmp_path))
         context.destroy(linger=0)
+
+
+@javascript
+def test_a_program_that_finds_another_protocol_says_so(tmp_path: Path) -> None:
+    told: dict[str, Any] = {
+        "protocol": 2,
+        "instance": "js",
+        "life": 0,
+        "with": {},
+        "inputs": [],
+        "outputs": {},
+        "consumers": [],
+    }
+    told |= {"control": f"ipc://{tmp_path}/control", "bind": {"out": f"ipc://{tmp_path}/out"}, "stream_depth": 10}
+    (tmp_path / "node.json").write_text(json.dumps(told | {"orphan_after_s": 30, "drain_within_s": 10}))
+    context: zmq.Context[Any] = zmq.Context()
+    supervisor = context.socket(zmq.ROUTER)
+    supervisor.bind(told["control"])
+    environment = {**os.environ, "VOICEGRAPH_NODE": str(tmp_path / "node.json")}
+    process = subprocess.Popen(["node", JAVASCRIPT / "level.mjs"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        said = []
+        while not said or said[-1]["type"] != "failed":
+            assert supervisor.poll(30_000), f"only {said}"
+            name, frame = supervisor.recv_multipart()
+            assert name == b"js"
+            said.append(msgpack.unpackb(frame))
+        assert said[0] == {"type": "hello", "pid": process.pid}
+        assert said[-1]["text"].startswith("Error: the graph speaks protocol 2, this library 1")
+        assert process.wait(timeout=30) == 1
+    finally:
+        process.kill()
+        process.wait()
+        context.destroy(linger=0)
+
+
+@javascript
+def test_a_program_that_is_started_by_hand_says_how_it_is_meant() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "VOICEGRAPH_NODE"}
+    ended = subprocess.run(["node", JAVASCRIPT / "level.mjs"], env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "name it under `exec:` in a graph file" in ended.stderr
 
 
 COUNT = """\
