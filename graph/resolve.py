@@ -88,8 +88,8 @@ class _Resolver:
                 self._find_program(name, node, node.command)
             elif node.use:
                 self._find_class(name, node)
-        for name, cls in self._classes.items():
-            self._check_parameters(name, cls)
+        for name in self._ports:
+            self._take(name)
         for name, node in nodes.items():
             self._wire(name, node)
         self._check_sources()
@@ -128,11 +128,18 @@ class _Resolver:
             find_program(command[0])
         except UnknownProgram as error:
             self._problem(self._said(name, "exec").place, f"{name}: {error.message}", command[0], error.suggestion)
-        outputs = {port: tuple(kinds) for port, kinds in node.outputs.items()}
-        self._result.nodes[name] = ResolvedNode(name, node, "", node.parameters, command=tuple(command), outputs=outputs)
 
-    def _check_parameters(self, name: str, cls: type[Node]) -> None:
+    def _take(self, name: str) -> None:
+        """A node that was found goes into the plan if its parameters are right; those of a program are its own concern."""
         node = self._spec.graph.nodes[name]
+        if name in self._classes:
+            self._check_parameters(name, node, self._classes[name])
+        else:
+            outputs = {port: tuple(kinds) for port, kinds in node.outputs.items()}
+            command = tuple(node.command)
+            self._result.nodes[name] = ResolvedNode(name, node, "", node.parameters, command=command, outputs=outputs)
+
+    def _check_parameters(self, name: str, node: NodeSpec, cls: type[Node]) -> None:
         here = self._said(name)
         said = here.mapping.get("with") or Located({}, here.place, here.key)
         try:

@@ -62,6 +62,10 @@ class TestPlan:
         assert js.restart is not None
         assert js.restart.max == 4
 
+    def test_nodes_stay_in_the_order_of_the_file(self) -> None:
+        assert [n.name for n in plan(GRAPH).nodes] == ["src", "js", "out", "watch"]
+        assert [i.id for i in plan(GRAPH).instances] == ["src", "js.0", "js.1", "out", "watch"]
+
     def test_everybody_who_listens_to_all_telemetry_hears_it(self) -> None:
         edges = [e.id for e in plan(GRAPH).edges]
         assert "js.telemetry->watch.marks" in edges
