@@ -39,10 +39,13 @@ class Inbox:
             self.items.append(item)
         elif item.route.interrupts:
             self._interrupt(item)
-        elif self.stale(item.message):
+        elif self._newest and self.stale(item.message):
             self._drop(item, STALE)
+        elif item.route.full:
+            self._full(item)
         else:
-            self._accept(item)
+            item.route.entered()
+            self.items.append(item)
 
     def next(self) -> Item:
         """The oldest item."""
@@ -68,18 +71,15 @@ class Inbox:
     def _arrivals(self) -> Iterator[Arrival]:
         return (item for item in self.items if isinstance(item, Arrival))
 
-    def _accept(self, arrival: Arrival) -> None:
+    def _full(self, arrival: Arrival) -> None:
         route = arrival.route
-        if route.edge.link == "stream" and route.waiting >= route.edge.depth:
-            if route.edge.when_full != "drop_oldest":
-                self._drop(arrival, DROPPED)
-                return
-            oldest = next(a for a in self._arrivals() if a.route is route)
-            self.items.remove(oldest)
-            route.left()
-            self._drop(oldest, DROPPED)
-        route.entered()
-        self.items.append(arrival)
+        if route.edge.when_full != "drop_oldest":
+            self._drop(arrival, DROPPED)
+            return
+        oldest = next(a for a in self._arrivals() if a.route is route)
+        self.items.remove(oldest)
+        self._drop(oldest, DROPPED)
+        self.items.append(arrival)  # one for the other: as many wait as before
 
     def _interrupt(self, arrival: Arrival) -> None:
         """Make what is older stale, drop what waits of it, and put the interruption behind earlier ones, before all else."""

@@ -6,15 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Lock
+from typing import Any
 
 from graph.complaints import Complaints
 from graph.control import Beat, ControlClient, Drain, Drained, Gone, Loaded, Ready, Start, Stop, TurnMark, Warned
 from graph.control import Status as StatusMessage
 from graph.inbox import Inbox
-from graph.links.base import Arrival, Ended
+from graph.links.base import HANDFUL, Arrival, Ended
 from graph.links.counts import BYTES, DELIVERED, LATENCY, SILENT, bucket
 from graph.links.receipts import Origin
-from graph.message import Mark, host_id, now_ns
+from graph.look_out import LookOut
+from graph.message import Mark, Message, host_id, now_ns
 from graph.node import TELEMETRY, Handled, Node, Outgoing, Step, Until
 from graph.outbox import Outbox
 from graph.silence import Silence
@@ -22,9 +24,9 @@ from graph.steps import steps
 from graph.wiring import Wiring
 
 INTERRUPT_LOOK_NS = 1_000_000  # between two steps, but at most this often, the worker looks for interruptions
+PAUSE_NS = 200_000  # after such a pause the first message goes to its handler before others are looked for
 IDLE_MS = 200
 KEEP_HOUSE_NS = 20_000_000  # how often a busy loop looks after silence, complaints and acknowledgements held back
-ACKNOWLEDGE_MS = 100  # a node with nothing to do acknowledges what it has held back
 
 
 class Stopped(Exception):
@@ -41,7 +43,9 @@ class Loop:
         self.instance = instance
         self._wiring = wiring
         self._control = control
+        self._queues_in = wiring.queues_in
         self._poller = wiring.poller(control.wake)
+        self._wake = control.wake.fileno()
         self._host = host_id()
         self._inbox = Inbox(self._let_go)
         self._outbox = Outbox(instance, wiring, origin, max_message, self._inbox, lambda: self._pump(IDLE_MS), self.warn)
@@ -49,6 +53,7 @@ class Loop:
         self._awaited = wiring.awaited
         self._silence = Silence(route.edge for route in wiring.routes.values())
         self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
+        self._look_out = LookOut(self._take_streams) if wiring.hears_streams else None
         self._waiting = self._inbox.items
         self._kept_ns = 0
         self._handling: Arrival | None = None
@@ -91,7 +96,7 @@ class Loop:
     def _consume(self) -> None:
         while self._waiting or any(self._awaited.values()):
             if not self._waiting:
-                self._pump(ACKNOWLEDGE_MS if self._wiring.acknowledgements_waiting else IDLE_MS)
+                self._pump(self._patience_ms())
             elif now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
                 self._pump(0)
             if not self._waiting:
@@ -103,6 +108,15 @@ class Loop:
                 self._ended(item)
             else:
                 self._steps(self._node.on_input_silent(item.input) if item.silent else self._node.on_input_back(item.input))
+
+    def _patience_ms(self) -> int:
+        """How long a node with nothing to do may wait; whoever waits for its acknowledgements is told first."""
+        if self._queues_in is None:
+            return IDLE_MS
+        now = now_ns()
+        self._queues_in.look(now)
+        due_ns = self._queues_in.held_back_until_ns
+        return IDLE_MS if due_ns is None else min(IDLE_MS, -(-(due_ns - now) // 1_000_000))
 
     def _end(self) -> None:
         while not self._wiring.settled:
@@ -138,26 +152,34 @@ class Loop:
         route, message = arrival.route, arrival.message
         cells = route.cells
         cells[DELIVERED] += 1
-        cells[BYTES] += len(message.payload)
-        header = message.header
-        if header is not None and header.host == self._host:
-            cells[LATENCY + bucket((now_ns() - header.sent_ns) // 1000)] += 1
-        queues_in = self._wiring.queues_in
-        if queues_in is not None:
-            queues_in.begin(arrival)
+        began_ns = now_ns()
+        if arrival.lane is not None and self._queues_in is not None:
+            self._queues_in.begin(arrival, began_ns)
         handler = self._handlers[route.edge.input]
         if handler is not None:
             self._handling = arrival
             try:
-                self._steps(handler(message))
+                self._steps(handler(message) if self._look_out is None else self._call(handler, message, self._look_out))
             finally:
                 self._handling = None
-        if queues_in is not None:
-            queues_in.finished(arrival)
+        cells[BYTES] += len(message.payload)
+        header = message.header
+        if header is not None and header.host == self._host:
+            cells[LATENCY + bucket((began_ns - header.sent_ns) // 1000)] += 1
+        if arrival.lane is not None and self._queues_in is not None:
+            self._queues_in.finished(arrival)
+
+    @staticmethod
+    def _call(handler: Callable[[Message[Any]], Handled], message: Message[Any], look_out: LookOut) -> Handled:
+        look_out.handler_begins()
+        try:
+            return handler(message)
+        finally:
+            look_out.handler_ends()
 
     def _let_go(self, arrival: Arrival) -> None:
-        if self._wiring.queues_in is not None:
-            self._wiring.queues_in.finished(arrival, handled=False)
+        if self._queues_in is not None:
+            self._queues_in.finished(arrival, handled=False)
 
     def beat(self) -> Beat:
         """What was counted so far, and the marks since the last beat; called from the control thread too."""
@@ -166,8 +188,10 @@ class Loop:
         return Beat(self._wiring.counts.sent(), self._wiring.statistics(), marks)
 
     def close(self) -> None:
-        """End the loop that async handlers ran on."""
+        """End the loop that async handlers ran on, and the thread that looked out."""
         self._runner.close()
+        if self._look_out is not None:
+            self._look_out.close()
 
     # ---------------------------------------------------------------- out
 
@@ -179,6 +203,8 @@ class Loop:
             self._outbox.send(handled, self._handling)
             return
         running: Iterator[Step] = steps(handled, self._runner)
+        if self._look_out is not None:
+            running = _looked_out_for(running, self._look_out)
         try:
             for step in running:
                 if isinstance(step, Outgoing):
@@ -207,27 +233,36 @@ class Loop:
 
     def _pump(self, timeout_ms: int) -> None:
         """Wait at most so long for anything to happen, then take in all that has come."""
-        ready = dict(self._poller.poll(timeout_ms))
-        self._looked_ns = now_ns()
-        for command in self._control.taken() if self._control.wake.fileno() in ready else ():
+        ready = self._poller.poll(timeout_ms)
+        now = now_ns()
+        most = 1 if now - self._looked_ns >= PAUSE_NS else HANDFUL
+        self._looked_ns = now
+        for command in self._control.taken() if ready and ready[-1][0] == self._wake else ():
             if isinstance(command, Stop):
                 raise Stopped
             if isinstance(command, Start):
                 self._started = True
-                self._silence.begin(self._looked_ns)
+                self._silence.begin(now)
             elif isinstance(command, Gone):
                 self._wiring.gone(command)
             elif isinstance(command, Drain) and not self._draining:
                 self._draining = True
                 self._node.stop()
-        self._wiring.receive(ready, self._deliver)
-        if self._looked_ns - self._kept_ns >= KEEP_HOUSE_NS:
-            self._keep_house(self._looked_ns)
+        if ready:
+            self._wiring.receive(ready, self._deliver, most)
+        if now - self._kept_ns >= KEEP_HOUSE_NS:
+            self._keep_house(now)
+
+    def _take_streams(self) -> None:
+        """Called by the look-out."""
+        self._looked_ns = now_ns()
+        self._wiring.streams_in.receive(self._deliver)
 
     def _keep_house(self, now_ns: int) -> None:
         """What may wait a little, so that a message need not."""
         self._kept_ns = now_ns
-        self._wiring.look(now_ns)
+        if self._queues_in is not None:
+            self._queues_in.look(now_ns)
         for edge, quiet in self._silence.fallen(now_ns):
             self._wiring.routes[edge.id].cells[SILENT] += 1
             self.warn(f"input '{edge.input}': nothing from {edge.producer}.{edge.port} for {edge.input_timeout_s:g} s")
@@ -261,3 +296,21 @@ class Loop:
         header = self._outbox.header(out, self._handling)
         self._wiring.streams_out.publish(header, mark, b"")
         self._marks.append(TurnMark(mark, self.instance, header.session, header.turn, header.revision))
+
+
+def _looked_out_for(running: Iterator[Step], look_out: LookOut) -> Iterator[Step]:
+    """The same steps; while each is made the streams are looked after."""
+    try:
+        while True:
+            look_out.handler_begins()
+            try:
+                step = next(running)
+            except StopIteration:
+                return
+            finally:
+                look_out.handler_ends()
+            yield step
+    finally:
+        close = getattr(running, "close", None)
+        if close is not None:
+            close()

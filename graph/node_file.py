@@ -16,6 +16,7 @@ from graph.message import PROTOCOL, Mark, host_id
 from graph.node import TELEMETRY
 from graph.plan import Edge, Instance, Plan
 from graph.rundir import RunDir
+from graph.wiring import SOCKET_DEPTH
 
 VARIABLE = "VOICEGRAPH_NODE"
 
@@ -112,7 +113,7 @@ def node_file(plan: Plan, instance: Instance, life: int, run: RunDir) -> NodeFil
             for port, carried in kinds.items()
         },
         consumers=sorted({i.id for e in out if e.link == "stream" for i in peers.of(e.consumer)}),
-        stream_depth=max([e.depth for e in plan.edges if _is_stream_of(e, node.name)], default=1000),
+        stream_depth=max(SOCKET_DEPTH, max([e.depth for e in plan.edges if _is_stream_of(e, node.name)], default=1000)),
         parameters=node.config,
         max_message=plan.max_message,
         orphan_after_s=plan.orphan_after_s,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from graph.inbox import Inbox
 from graph.links.base import Arrival
 from graph.links.receipts import Origin, Receipt
-from graph.message import PROTOCOL, Header, host_id, now_ns
+from graph.message import DEFAULT_SESSION, PROTOCOL, Header, host_id, now_ns
 from graph.node import Outgoing
 from graph.wiring import Wiring
 
@@ -58,7 +58,9 @@ class Outbox:
                             for _ in kept[kept.index(queue) :] if queue in kept else []:
                                 receipt.close_one()
                         return
-        self._wiring.streams_out.publish(self.header(out, cause), out.body, out.payload)
+        session = out.session if out.session is not None else cause.message.session if cause is not None else DEFAULT_SESSION
+        if not self._wiring.streams_out.unheard(out.port, session):
+            self._wiring.streams_out.publish(self.header(out, cause), out.body, out.payload)
 
     def _receipt(self, cause: Arrival | None, copies: int) -> Receipt:
         """What is closed when the copies are done: the receipt of the message that is handled, or a new origin's."""
@@ -68,11 +70,11 @@ class Outbox:
         return cause.receipt
 
     def _name_cause(self, header: Header, receipt: Receipt, cause: Arrival | None, edge: str) -> None:
-        if cause is None or cause.receipt is None or cause.taken is None or self._wiring.queues_in is None:
+        if cause is None or cause.receipt is None or cause.lane is None or self._wiring.queues_in is None:
             header.cause, header.floor = receipt.cause, self._origin.floor
         else:
             header.cause = receipt.next_cause(edge)
-            header.floor = self._wiring.queues_in.floor(cause.taken.edge, header.cause.origin)
+            header.floor = self._wiring.queues_in.floor(cause.lane.edge, header.cause.origin)
 
     def header(self, out: Outgoing, cause: Arrival | None) -> Header:
         """The header of a message: what it does not say itself it has from the message that is being handled."""

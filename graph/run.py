@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ from graph.report import Report
 from graph.rundir import RunDir
 from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
 
-LOOK_MS = 50  # how long an exit may go unnoticed
+LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
+QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
 NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
 Teller: TypeAlias = Callable[[Tell, Supervisor], None]
@@ -87,6 +89,10 @@ class _Runner:
         self._report = Report(plan)
         self._interruptions = 0
         self._stillborn: list[Event] = []  # of processes that could not be started
+        self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
+        self._poller = zmq.Poller()
+        self._poller.register(self._control.socket, zmq.POLLIN)
+        self._poller.register(self._woken, zmq.POLLIN)
         self._finished: int | None = None
 
     def run(self) -> tuple[int, Report, dict[str, str]]:
@@ -94,7 +100,7 @@ class _Runner:
             with self._signals():
                 self._do(self._supervisor.begin(time.monotonic()))
                 while self._finished is None:
-                    self._control.socket.poll(LOOK_MS)
+                    self._wait()
                     for event in self._events():
                         self._do(self._supervisor.handle(event, time.monotonic()))
             return self._finished, self._report, self._supervisor.failures
@@ -103,6 +109,22 @@ class _Runner:
                 self._launcher.kill(instance, signal.SIGKILL)
             self._control.close()
             self._context.term()
+            self._woken.close()
+            self._waker.close()
+
+    def _wait(self) -> None:
+        if self._stillborn:
+            return
+        exits = self._launcher.exit_descriptors()
+        quiet = exits is not None and not self._supervisor.has_deadline
+        for descriptor in exits or ():
+            self._poller.register(descriptor, zmq.POLLIN)
+        self._poller.poll(QUIET_MS if quiet else LOOK_MS)
+        for descriptor in exits or ():
+            self._poller.unregister(descriptor)
+        with contextlib.suppress(BlockingIOError):
+            while self._woken.recv(4096):
+                pass
 
     def _events(self) -> Iterator[Event]:
         while self._interruptions:
@@ -165,9 +187,13 @@ class _Runner:
         def note(number: int, frame: object) -> None:
             self._interruptions += 1
 
+        for end in (self._woken, self._waker):
+            end.setblocking(False)
         before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        signal.set_wakeup_fd(self._waker.fileno(), warn_on_full_buffer=False)
         try:
             yield
         finally:
+            signal.set_wakeup_fd(-1)
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -123,6 +123,11 @@ class Supervisor:
     _escalation: int = 0  # signals sent to those that do not leave
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
+    @property
+    def has_deadline(self) -> bool:
+        """True while time alone may change something."""
+        return self.phase not in ("running", "done") or bool(self._late_s)
+
     def begin(self, now_s: float) -> list[Action]:
         """Start every node, all at once."""
         self.states = {i.id: "starting" for i in self.plan.instances}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from graph.node import Node
 from graph.plan import Edge, Instance, Plan
 from graph.rundir import RunDir
 
+SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
 
@@ -49,7 +50,7 @@ class Wiring:
         self.counts = self._make_counts(run, life, into, out, list(cls.outputs()))
         self._make_payloads(run, life)
         self._consumers = {i.id for e in out if e.link == "stream" for i in self._instances(e.consumer)}
-        depth = max([e.depth for e in out + into if e.link == "stream"], default=1000)
+        depth = max(SOCKET_DEPTH, max([e.depth for e in out + into if e.link == "stream"], default=1000))
         self.streams_out = StreamOut(
             self.context,
             instance.id,
@@ -177,7 +178,7 @@ class Wiring:
         }
 
     def poller(self, *descriptors: Any) -> zmq.Poller:
-        """A poller over everything that can wake the node: its sockets and the given descriptors."""
+        """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""
         poller = zmq.Poller()
         sockets = [self.streams_out.socket, self.streams_in.socket]
         sockets += [end.socket for end in (self.credit, self.queues_in) if end is not None]
@@ -185,21 +186,26 @@ class Wiring:
             poller.register(one, zmq.POLLIN)
         return poller
 
-    def receive(self, ready: Container[Any], deliver: Callable[[Arrival | Ended], None]) -> None:
+    def receive(self, ready: Iterable[tuple[Any, int]], deliver: Callable[[Arrival | Ended], None], most: int) -> None:
         """Serve the links (subscriptions, credits) and deliver what has come for the node, without waiting.
 
-        :param ready: the sockets of `poller` that a poll found readable.
+        :param ready: what a poll of `poller` found.
+        :param most: messages to take from each socket.
         """
-        if self.streams_in.socket in ready:
-            self.streams_in.receive(deliver)
-        if self.queues_in is not None and self.queues_in.socket in ready:
-            self.queues_in.receive(deliver)
-        if self.credit is not None and self.credit.socket in ready:
-            for notice in self.credit.receive():
-                for queue in self._queues_out:
-                    queue.credit(notice)
-        if self.streams_out.socket in ready:
-            self.streams_out.read_subscriptions()
+        for made, _ in ready:
+            if made is self.streams_in.socket:
+                self.streams_in.receive(deliver, most)
+            elif self.queues_in is not None and made is self.queues_in.socket:
+                self.queues_in.receive(deliver, most)
+            elif self.credit is not None and made is self.credit.socket:
+                self._take_credit(self.credit)
+            elif made is self.streams_out.socket:
+                self.streams_out.read_subscriptions()
+
+    def _take_credit(self, credit: CreditIn) -> None:
+        for notice in credit.receive():
+            for queue in self._queues_out:
+                queue.credit(notice)
 
     def gone(self, notice: Gone) -> None:
         """An instance died; the supervisor tells what it had sent and counted."""
@@ -218,14 +224,9 @@ class Wiring:
         return self._payloads_out.trouble or self._payloads_in.trouble
 
     @property
-    def acknowledgements_waiting(self) -> bool:
-        """True when finished queue messages have not been acknowledged yet."""
-        return self.queues_in is not None and self.queues_in.unacknowledged
-
-    def look(self, now_ns: int) -> None:
-        """Send acknowledgements that are due."""
-        if self.queues_in is not None:
-            self.queues_in.look(now_ns)
+    def hears_streams(self) -> bool:
+        """True where an input is a stream."""
+        return any(route.edge.link == "stream" for route in self.routes.values())
 
     def acknowledge(self) -> None:
         """Send all acknowledgements held back."""

@@ -117,7 +117,7 @@ export class QueueOut {
   constructor(me, edge, counts, warn) {
     if (edge.order === "session" && edge.takers.length > 1) throw new Error(`${edge.edge}: this library cannot feed a queue with order: session to replicas`);
     Object.assign(this, { me, edge, warn, count: counts.of(edge.edge), keeps: edge.delivery === "at_least_once" });
-    const window = edge.takers.length === 1 ? Math.min(edge.depth, 32) : 1; // a busy replica is spared
+    const window = edge.takers.length === 1 ? Math.min(edge.depth, 64) : 1; // a busy replica is spared
     this.lanes = edge.takers.map(({ instance, endpoint }) => ({ taker: instance, endpoint, window, life: -1, buried: -1, sent: 0, freed: 0, held: new Map() }));
   }
 

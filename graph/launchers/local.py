@@ -31,6 +31,7 @@ class LocalLauncher:
         self._scratch = run.make_scratch()
         run.make_rings()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._exits: dict[str, int] = {}  # by instance, a descriptor that becomes readable when it ends
 
     def log(self, instance: str) -> Path:
         """The file that holds what an instance printed."""
@@ -68,8 +69,14 @@ class LocalLauncher:
             except OSError as error:  # it went away since the file was checked, or is a script without a first line #!…
                 raise NodeError(f"'{command[0]}' cannot be executed: {error.strerror}") from error
         self._processes[instance] = process
+        if hasattr(os, "pidfd_open"):
+            self._exits[instance] = os.pidfd_open(process.pid)
         self._run.register(instance, process.pid)
         return process.pid
+
+    def exit_descriptors(self) -> list[int] | None:
+        """Descriptors that become readable when a process ends; None where the system has none for all of them."""
+        return list(self._exits.values()) if len(self._exits) == len(self._processes) else None
 
     def exits(self) -> Iterator[tuple[str, int]]:
         """(instance, exit code) of the processes that have ended since the last call."""
@@ -77,6 +84,8 @@ class LocalLauncher:
             code = process.poll()
             if code is not None:
                 del self._processes[instance]
+                if instance in self._exits:
+                    os.close(self._exits.pop(instance))
                 self.kill_group(process.pid, signal.SIGKILL)  # what it may have started itself
                 yield instance, code
 

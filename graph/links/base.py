@@ -13,17 +13,20 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError, NodeError
-from graph.links.counts import DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells
+from graph.links.counts import DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells, EdgeStatistics, statistics
 from graph.message import BodyDecoder, Header, Kind, Message, decode_header
 from graph.plan import Edge
 
 if TYPE_CHECKING:
     from graph.links.receipts import Receipt
+    from graph.links.taking import TakerLane
 
 # As plain numbers: an operation on zmq's enums costs a microsecond.
 _MORE, _NOBLOCK, _EVENTS, _POLLIN = int(zmq.SNDMORE), int(zmq.NOBLOCK), int(zmq.EVENTS), int(zmq.POLLIN)
 
 LONG = 65_536  # bytes; a shorter frame is cheaper to copy than to keep (as pyzmq's own copy_threshold)
+
+HANDFUL = 64  # messages taken from a socket before others are looked at
 
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
 
@@ -64,9 +67,9 @@ class Route:
     reason: str = ""  # why the newest of those rejected was rejected
 
     @property
-    def waiting(self) -> int:
-        """Messages of this edge in the worker's inbox."""
-        return self.cells[DEPTH]
+    def full(self) -> bool:
+        """True when `depth` messages of this edge wait in the inbox; a queue has its credit instead."""
+        return self.cells[DEPTH] >= self.edge.depth and self.edge.link == "stream"
 
     def entered(self) -> None:
         """A message has entered the inbox."""
@@ -78,6 +81,10 @@ class Route:
     def left(self) -> None:
         """A message has left the inbox, one way or another."""
         self.cells[DEPTH] -= 1
+
+    def statistics(self) -> EdgeStatistics:
+        """What has been counted at this end of the edge."""
+        return statistics(self.cells)
 
     def rejected(self, reason: Exception) -> None:
         """A frame that was meant for this edge is no message for it."""
@@ -99,7 +106,7 @@ class Arrival(msgspec.Struct, eq=False):
 
     route: Route
     message: Message[Any]
-    taken: Taken | None = None  # of a queue
+    lane: TakerLane | None = None  # of a queue
     receipt: Receipt | None = None  # of an at_least_once queue
 
 
@@ -139,15 +146,25 @@ def send(made: zmq.Socket[bytes], *frames: bytes | memoryview) -> None:
     made.send(frames[-1])
 
 
-def waiting(made: zmq.Socket[bytes]) -> Iterator[list[bytes]]:
-    """The messages that can be read without waiting. A long frame is not copied: it is a view."""
-    while readable(made):
+def waiting(made: zmq.Socket[bytes], most: int = HANDFUL) -> Iterator[list[bytes]]:
+    """The messages that can be read without waiting, `most` at most. A long frame is not copied: it is a view.
+
+    Cheapest when a poll has found one: asking a socket costs as much as reading a message.
+    """
+    try:
         frame = made.recv(_NOBLOCK, copy=False)
+    except zmq.Again:
+        return
+    while True:
         frames = [frame.bytes]
         while frame.more:
             frame = made.recv(_NOBLOCK, copy=False)
             frames.append(frame.bytes if len(frame) < LONG else cast(bytes, frame.buffer))
         yield frames
+        most -= 1
+        if most == 0 or not readable(made):
+            return
+        frame = made.recv(_NOBLOCK, copy=False)
 
 
 def readable(made: zmq.Socket[bytes]) -> bool:

@@ -14,19 +14,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from graph.message import Header, Kind
 from graph.plan import Edge
 
 if TYPE_CHECKING:
     from graph.links.receipts import Receipt
 
-WINDOW = 32  # unfinished messages a lone taker may hold (decision 6)
-WINDOW_MAX = 64  # and one of several, when its jobs are short
-WORK_US = 1000  # one of several may hold about so much work: a busy taker is spared when a free one is there
+WINDOW_MAX = 64  # unfinished messages a taker may hold, when its jobs are short (decision 6)
+WORK_US = 1_000  # one of several may hold about so much work: a busy taker is spared when a free one is there
+LONE_WORK_US = 128_000  # and a lone one so much: what is lost with it, where messages are not kept
 
 
-@dataclass(slots=True, eq=False)
-class Parcel:
+class Parcel(msgspec.Struct, eq=False):
     """A message that its producer answers for."""
 
     header: Header
@@ -35,7 +36,7 @@ class Parcel:
     order: int = 0  # the how-manieth of its queue
     kills: int = 0  # takers that died with it in hand
     receipt: Receipt | None = None  # of the message whose effect this is
-    takers: list[str] = field(default_factory=list)  # who died with it
+    takers: list[str] = []  # who died with it
 
 
 @dataclass(slots=True, eq=False)
@@ -44,10 +45,10 @@ class Lane:
 
     taker: str
     window: int
+    slowest_us: int  # what its longest job lately took; falls by an eighth with each acknowledgement
     life: int = -1  # of the taker; -1: it has not said hello
     sent: int = 0
     freed: int = 0
-    slowest_us: int = WORK_US  # what its longest job lately took; falls by an eighth with each acknowledgement
     held: dict[int, Parcel] = field(default_factory=dict)  # by sequence number; only where they are tracked
 
     @property
@@ -65,8 +66,11 @@ class Dealer:
         self._ordered = edge.order == "session" and len(takers) > 1
         self._tracks = self._keeps or self._ordered
         self._give_up_after = edge.give_up_after
-        window = min(edge.depth, WINDOW) if len(takers) == 1 else 1
-        self.lanes = {taker: Lane(taker, window) for taker in takers}
+        lone = len(takers) == 1
+        self._work_us = LONE_WORK_US if lone else WORK_US
+        # What is supposed before anything is known of its jobs: that a lone taker's are short, that others' are long.
+        self._guess = (min(edge.depth, WINDOW_MAX), 0) if lone else (1, WORK_US)
+        self.lanes = {taker: Lane(taker, *self._guess) for taker in takers}
         self._all = list(self.lanes.values())
         self._waiting: deque[Parcel] = deque()
         self._unfinished = 0  # waiting, in hand, or kept
@@ -114,6 +118,17 @@ class Dealer:
         self._waiting.append(parcel)
         return gone
 
+    def deal_at_once(self, parcel: Parcel) -> Lane | None:
+        """Put and deal a message in one step, where nothing waits and a taker is free; else None, and nothing has happened."""
+        if self._waiting or self._tracks or self._unfinished >= self._depth:
+            return None
+        lane = self._freest()
+        if lane is not None:
+            lane.sent += 1
+            self._put += 1
+            self._unfinished += 1
+        return lane
+
     def deal(self) -> Iterator[tuple[Lane, Parcel, int]]:
         """Assign what can be assigned: (lane, message, its sequence number there)."""
         while self._waiting:
@@ -141,7 +156,7 @@ class Dealer:
             if not present:
                 return None
             lane = min(present, key=lambda one: one.outstanding - one.window)
-        return lane if lane.life >= 0 and lane.outstanding < lane.window else None
+        return lane if lane.life >= 0 and lane.sent - lane.freed < lane.window else None
 
     def _next_in_order(self, freest: Lane) -> tuple[Lane, Parcel] | None:
         """The oldest message whose session is free to go, and where it goes: to whoever has work of the session, else
@@ -170,9 +185,9 @@ class Dealer:
         lane = self.lanes.get(taker)
         if lane is None or lane.life != life or not lane.freed <= freed <= lane.sent:
             return []  # not of this lane: late words of a former life, or nonsense
-        if freed > lane.freed and len(self._all) > 1:
+        if freed > lane.freed:
             lane.slowest_us = max(busy_us, lane.slowest_us * 7 // 8)
-            lane.window = min(max(1, WORK_US // max(1, lane.slowest_us)), WINDOW_MAX, self._depth)
+            lane.window = min(max(1, self._work_us // max(1, lane.slowest_us)), WINDOW_MAX, self._depth)
         if not self._tracks:
             self._unfinished -= freed - lane.freed
             lane.freed = freed
@@ -217,7 +232,7 @@ class Dealer:
         lane = self.lanes[taker]
         held, sent, freed, outstanding = list(lane.held.items()), lane.sent, lane.freed, lane.outstanding
         lane.life, lane.sent, lane.freed, lane.held = -1, 0, 0, {}
-        lane.slowest_us, lane.window = WORK_US, lane.window if len(self._all) == 1 else 1
+        lane.window, lane.slowest_us = self._guess
         for _, parcel in held:
             self._unpin(parcel)
         if not self._keeps:

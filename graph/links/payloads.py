@@ -91,11 +91,10 @@ class PayloadsIn:
 
         :raises BlockLost: it lay in shared memory and is gone.
         """
-        block = header.block
-        if block is not None and self._ring is not None:
-            if block.ring:
-                return self._ring.read(header.instance, block, link)
-            self._ring.passed(header.instance, header.life, block.number, link)
+        if header.block is not None and self._ring is not None:
+            if header.block.ring:
+                return self._ring.read(header.instance, header.block, link)
+            self._ring.passed(header.instance, header.life, header.block.number, link)
         return frames[2] if len(frames) == 3 else b""
 
     def close(self) -> None:

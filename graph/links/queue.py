@@ -15,7 +15,7 @@ import msgspec
 import zmq
 
 from graph.links.base import bind, send, socket, waiting
-from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells
+from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells, EdgeStatistics, statistics
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
 from graph.links.receipts import Receipt
@@ -92,6 +92,7 @@ class QueueOut:
         self._instance, self._life = producer
         self._payloads = payloads
         self._set_aside = set_aside
+        self._edge_id = edge.id
         self._topic = edge.id.encode()
         self._endpoints = {taker.id: endpoint for taker, endpoint in zip(takers, endpoints, strict=True)}
         self._dealer = Dealer(edge, list(self._endpoints))
@@ -112,6 +113,10 @@ class QueueOut:
         """True once every taker has said hello."""
         return self._dealer.greeted
 
+    def statistics(self) -> EdgeStatistics:
+        """What has been counted at this end of the edge."""
+        return statistics(self.cells)
+
     @property
     def settled(self) -> bool:
         """True when every message has been handed to a taker and none is kept for the case that it dies."""
@@ -128,15 +133,21 @@ class QueueOut:
         :param receipt: of the message whose effect this is, closed when this one is done.
         :returns: False when the queue is full and must block: deliver credits, then push again.
         """
-        if self._dealer.full and self.edge.when_full == "block":
+        dealer, cells = self._dealer, self.cells
+        if dealer.full and self.edge.when_full == "block":
             return False
-        self.cells[SENT] += 1
-        if self._dealer.put(Parcel(header, body, payload, receipt=receipt)) is not None:
-            self.cells[DROPPED] += 1
-        self._deal()
-        depth = self.cells[DEPTH] = self._dealer.depth
-        if depth > self.cells[DEPTH_MAX]:
-            self.cells[DEPTH_MAX] = depth
+        cells[SENT] += 1
+        parcel = Parcel(header, body, payload, receipt=receipt)
+        lane = dealer.deal_at_once(parcel)
+        if lane is not None:
+            self._send(lane, parcel, lane.sent - 1)
+        else:
+            if dealer.put(parcel) is not None:
+                cells[DROPPED] += 1
+            self._deal()
+        cells[DEPTH] = depth = dealer.depth
+        if depth > cells[DEPTH_MAX]:
+            cells[DEPTH_MAX] = depth
         return True
 
     def credit(self, notice: Hello | Ack) -> None:
@@ -145,7 +156,7 @@ class QueueOut:
             return
         if isinstance(notice, Hello):
             self._hello(notice.taker, notice.life)
-        elif notice.edge == self.edge.id and notice.to == self._life:
+        elif notice.edge == self._edge_id and notice.to == self._life:
             for parcel in self._dealer.acknowledged(notice.taker, notice.life, notice.freed, notice.done, notice.busy_us):
                 if parcel.receipt is not None:
                     parcel.receipt.close_one()
@@ -192,7 +203,7 @@ class QueueOut:
     def _send(self, lane: Lane, parcel: Parcel, seq: int) -> None:
         header = parcel.header
         header.seq, header.life = seq, self._life
-        payload = self._payloads.hand(header, parcel.payload, lane.taker, self.edge.id)
+        payload = self._payloads.hand(header, parcel.payload, lane.taker, self._edge_id)
         frame = encode_header(header, parcel.body)
         if payload:
             send(self._sockets[lane.taker], self._topic, frame, payload)

@@ -18,6 +18,7 @@ import zmq
 
 from graph.errors import MessageError
 from graph.links.base import (
+    HANDFUL,
     Arrival,
     Ended,
     Route,
@@ -30,7 +31,7 @@ from graph.links.base import (
     socket,
     waiting,
 )
-from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, clear
+from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, clear
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.message import Header, Kind, encode_header
 
@@ -106,9 +107,9 @@ class StreamOut:
         port = header.port
         partition = partition_of(header.session)
         cells = self._sending[port]
-        header.seq = cells[partition]
+        header.seq = seq = cells[partition]
         header.life = self._life
-        cells[partition] += 1
+        cells[partition] = seq + 1
         topic = self._topics[port][partition]
         if not self._listened(topic):
             return
@@ -119,12 +120,24 @@ class StreamOut:
         else:
             send(self._socket, topic, frame)
 
+    def unheard(self, port: str, session: str) -> bool:
+        """Count a message that nobody listens to instead of publishing it; False where somebody does."""
+        partition = partition_of(session)
+        if self._listened(self._topics[port][partition]):
+            return False
+        self._sending[port][partition] += 1
+        return True
+
     def _listened(self, topic: bytes) -> bool:
         """Whether anybody subscribes to a topic: what nobody hears need not be encoded. (It is counted all the same.)"""
         heard = self._heard.get(topic)
         if heard is None:
             heard = self._heard[topic] = any(map(topic.startswith, self._subscriptions))
         return heard
+
+    def statistics(self) -> dict[str, int]:
+        """By output port, how many messages have been sent."""
+        return {port: sum(cells[:PARTITIONS]) for port, cells in self._sending.items()}
 
     def read_subscriptions(self) -> None:
         """Answer consumers that came; call whenever the socket is readable."""
@@ -151,6 +164,15 @@ class StreamOut:
 
     def close(self, linger_ms: int) -> None:
         self._socket.close(linger_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """One topic that a consumer hears: looked up by its frame, so that nothing need be parsed."""
+
+    source: bytes  # `<node>.<port>`
+    partition: int
+    routes: list[Route]  # the same list for all topics of a source
 
 
 @dataclass(slots=True)
@@ -186,6 +208,7 @@ class StreamIn:
         self._expecting = expecting
         self._payloads = payloads
         self._routes: dict[bytes, list[Route]] = {}  # by `<node>.<port>`
+        self._topics: dict[bytes, _Topic] = {}  # by topic frame
         self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
         self._producers: dict[str, _Producer] = {}  # by instance
         self.strangers = 0  # messages that belong to no edge of ours
@@ -199,10 +222,13 @@ class StreamIn:
         """Listen to an edge; `producers` are (instance, endpoint), `replica` of `replicas` shares sessions with its peers."""
         name = f"{route.edge.producer}.{route.edge.port}"
         source = name.encode()
-        self._routes.setdefault(source, []).append(route)
+        routes = self._routes.setdefault(source, [])
+        routes.append(route)
         mine = partitions_of_replica(replica, replicas)
         self._partitions[source] = frozenset(mine)
-        for topic in [source + b"/"] if replicas == 1 else [source + b"/%02x" % p for p in mine]:
+        topics = {source + b"/%02x" % p: _Topic(source, p, routes) for p in mine}
+        self._topics.update(topics)
+        for topic in [source + b"/"] if replicas == 1 else topics:
             self._socket.subscribe(topic)
         for instance, endpoint in producers:
             if instance not in self._producers:
@@ -216,32 +242,34 @@ class StreamIn:
         if self._producers:
             self._socket.subscribe(f"?{self._instance}")
 
-    def receive(self, deliver: Callable[[Arrival | Ended], None]) -> None:
-        """Deliver what has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
-        for frames in waiting(self._socket):
-            if frames[0].startswith(b"?"):
+    def receive(self, deliver: Callable[[Arrival | Ended], None], most: int = HANDFUL) -> None:
+        """Deliver what has come, `most` messages at most, without waiting.
+
+        A frame that cannot be read is counted on its edge and passed over.
+        """
+        for frames in waiting(self._socket, most):
+            topic = self._topics.get(frames[0])
+            if topic is not None:
+                self._data(topic, frames, deliver)
+            elif frames[0].startswith(b"?"):
                 self._notice(frames, deliver)
             else:
-                self._data(frames, deliver)
+                self._astray(frames[0])
 
-    def _data(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
-        source, _, rest = frames[0].partition(b"/")
-        routes = self._routes.get(source)
-        if routes is None:
-            self.strangers += 1
-            return
+    def _data(self, topic: _Topic, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
             header = header_of(frames, self._max_message)
-            lost = self._count(source, int(rest, 16), header)
-        except (MessageError, ValueError) as error:
-            for route in routes:
+            lost = self._count(topic, header)
+        except MessageError as error:
+            for route in topic.routes:
                 route.rejected(error)
             return
+        payload: bytes | memoryview | None
         try:
             payload = self._payloads.read(header, frames, STREAM)
         except MessageError:  # it was read too late: another message lies there now
             payload, lost = None, lost + 1
-        for route in routes:
+        for route in topic.routes:
             if lost:
                 route.cells[DROPPED] += lost
             if payload is None:
@@ -253,24 +281,31 @@ class StreamIn:
                 continue
             deliver(Arrival(route, received(header, body, payload)))
 
-    def _count(self, source: bytes, partition: int, header: Header) -> int:
+    def _astray(self, topic: bytes) -> None:
+        """A topic that no producer of ours has, though its beginning may be one's."""
+        routes = self._routes.get(topic.partition(b"/")[0], [])
+        for route in routes:
+            route.rejected(MessageError(f"no partition of {topic.decode(errors='replace')}"))
+        self.strangers += not routes
+
+    def _count(self, topic: _Topic, header: Header) -> int:
         """How many messages were lost before this one.
 
         :raises MessageError: no producer of ours sent it, or it came before.
         """
         producer = self._producers.get(header.instance)
-        if producer is None or source not in producer.cells or not 0 <= partition < PARTITIONS:
-            raise MessageError(f"'{header.instance}' is no producer of '{source.decode(errors='replace')}'")
-        cells = producer.cells[source]
+        cells = None if producer is None else producer.cells.get(topic.source)
+        if producer is None or cells is None:
+            raise MessageError(f"'{header.instance}' is no producer of '{topic.source.decode(errors='replace')}'")
         known = cells[LIFE]  # one more than the life; 0: not heard of yet
         if header.life + 1 != known:
             if header.life + 1 < known:
                 raise MessageError(f"of an earlier life of '{header.instance}'")
             self._begin(producer, header.instance, header.life)
-        expected = cells[partition]
+        expected = cells[topic.partition]
         if header.seq < expected:
             raise MessageError(f"number {header.seq} of '{header.instance}' came before")
-        cells[partition] = header.seq + 1
+        cells[topic.partition] = header.seq + 1
         return header.seq - expected
 
     def _begin(self, producer: _Producer, instance: str, life: int) -> None:
@@ -335,6 +370,10 @@ class StreamIn:
                 for route in self._routes[source]:
                     route.cells[DROPPED] += number - cells[partition]
                 cells[partition] = number
+
+    def statistics(self) -> dict[str, EdgeStatistics]:
+        """By edge, what has been counted at this end."""
+        return {route.edge.id: route.statistics() for routes in self._routes.values() for route in routes}
 
     def close(self) -> None:
         self._socket.close(0)

@@ -10,15 +10,17 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError
-from graph.links.base import Arrival, Ended, Route, Taken, bind, header_of, received, socket, waiting
-from graph.links.counts import COUNTED, DROPPED, DUPLICATES, FREED, IN_HAND, LANE_LIFE, Cells, clear
+from graph.links.base import HANDFUL, Arrival, Ended, Route, Taken, bind, header_of, received, socket, waiting
+from graph.links.counts import COUNTED, DROPPED, DUPLICATES, FREED, IN_HAND, LANE_LIFE, Cells, EdgeStatistics, clear
+from graph.links.dealer import WINDOW_MAX
 from graph.links.payloads import PayloadsIn
 from graph.links.queue import END, HELLO, Ack, Greeting, Hello, QueueEnd
 from graph.links.receipts import Receipt, Receipts
 from graph.message import now_ns
 
-ACK_EVERY = 8  # messages a lone taker acknowledges together: a word for each would cost as much as the message did
-ACK_WITHIN_NS = 100_000_000  # and it does so at the latest after this time
+ACK_EVERY = 8  # messages that one of several takers acknowledges together at most; it does so whenever it is idle
+ACK_WITHIN_NS = 500_000_000  # a lone taker has more credit than it needs: its word may wait until half of it is spent
+DONE_WITHIN_NS = 100_000_000  # where a producer keeps what it has not heard of
 LONG_US = 2_000  # after a longer job its producer hears at once that there is room: compared to that a word costs nothing
 
 _ends = msgspec.msgpack.Decoder(QueueEnd)
@@ -26,19 +28,31 @@ _greetings = msgspec.msgpack.Decoder(Greeting)
 _encode = msgspec.msgpack.Encoder().encode
 
 
-@dataclass(slots=True)
-class _Lane:
+@dataclass(slots=True, eq=False)
+class TakerLane:
     """One producer instance to this taker on one edge."""
 
     edge: str
     producer: str
+    credit: zmq.Socket[bytes]  # where its producer hears of what is finished
     cells: Cells
     tracks: bool  # its producer wants to know which messages are done
+    eager: bool  # its producer has others to give its messages to, and waits for this taker's word
     batch: int  # messages to acknowledge together
     expected: int = 0
     unsent: int = 0  # finished and not told yet
+    held_back: bool = False  # there is something to tell
     done: list[int] = field(default_factory=list)  # not told yet
     busy_us: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Taking:
+    """One edge into this instance."""
+
+    route: Route
+    receipts: Receipts | None  # where messages are kept until they are done
+    lanes: dict[str, TakerLane] = field(default_factory=dict)  # by producer instance
 
 
 class QueueIn:
@@ -68,49 +82,55 @@ class QueueIn:
         self._lane_cells = lane_cells
         self._payloads = payloads
         self._repeatable = repeatable
-        self._routes: dict[bytes, Route] = {}
-        self._receipts: dict[str, Receipts] = {}  # by edge, where messages are kept until they are done
+        self._edges: dict[bytes, _Taking] = {}  # by topic
         self._producers: dict[str, zmq.Socket[bytes]] = {}
-        self._lanes: dict[tuple[str, str], _Lane] = {}  # by edge and producer instance
-        self._untold: set[tuple[str, str]] = set()
-        self._began_ns = self._since_ns = 0
+        self._untold: list[TakerLane] = []
+        self._began_ns = self._due_ns = 0
         self.strangers = 0  # frames that belong to no edge of ours
 
     def add(self, route: Route, producers: Sequence[tuple[str, str]], shared: bool = False) -> None:
         """Take from an edge; `producers` are (instance, credit endpoint); it may be `shared` with other takers."""
         edge = route.edge
-        self._routes[edge.id.encode()] = route
-        if edge.delivery == "at_least_once":
-            self._receipts[edge.id] = Receipts(self._done, self._repeatable)
-        # A producer with several takers, or with a short queue, waits for every word.
-        batch = 1 if shared or edge.depth < 2 * ACK_EVERY else ACK_EVERY
-        tracks = edge.id in self._receipts or edge.order == "session"
+        receipts = Receipts(self._done, self._repeatable) if edge.delivery == "at_least_once" else None
+        taking = self._edges[edge.id.encode()] = _Taking(route, receipts)
+        # Never more than half of the credit; a queue that drops when it is full should not seem to be.
+        credit = min(edge.depth, WINDOW_MAX)
+        batch = ACK_EVERY if shared else max(1, credit // (2 if edge.when_full == "block" else 8))
+        tracks = receipts is not None or edge.order == "session"
         for instance, endpoint in producers:
             cells = self._lane_cells(edge.id, instance)
             clear(cells)
-            self._lanes[edge.id, instance] = _Lane(edge.id, instance, cells, tracks, batch)
-            if instance not in self._producers:
-                push = socket(self._context, zmq.PUSH, 0)
-                push.connect(endpoint)
-                push.send(_encode(Hello(self._instance, self._life)))
-                self._producers[instance] = push
+            credit_socket = self._credit_socket(instance, endpoint)
+            taking.lanes[instance] = TakerLane(edge.id, instance, credit_socket, cells, tracks, shared, batch)
+
+    def _credit_socket(self, instance: str, endpoint: str) -> zmq.Socket[bytes]:
+        if instance not in self._producers:
+            push = self._producers[instance] = socket(self._context, zmq.PUSH, 0)
+            push.connect(endpoint)
+            push.send(_encode(Hello(self._instance, self._life)))
+        return self._producers[instance]
 
     def floor(self, edge: str, origin: str) -> int:
         """Up to which number an origin's messages are finished with, as far as is known here."""
-        return self._receipts[edge].floors.get(origin, 0)
+        receipts = self._edges[edge.encode()].receipts
+        return receipts.floors.get(origin, 0) if receipts is not None else 0
 
-    def receive(self, deliver: Callable[[Arrival | Ended], None]) -> None:
-        """Deliver what has come, without waiting. A frame that cannot be read is counted on its edge and passed over."""
-        for frames in waiting(self._socket):
-            route = self._routes.get(frames[0])
-            item = self._notice(frames) if route is None else self._data(route, frames)
+    def receive(self, deliver: Callable[[Arrival | Ended], None], most: int = HANDFUL) -> None:
+        """Deliver what has come, `most` messages at most, without waiting.
+
+        A frame that cannot be read is counted on its edge and passed over.
+        """
+        for frames in waiting(self._socket, most):
+            taking = self._edges.get(frames[0])
+            item = self._notice(frames) if taking is None else self._data(taking, frames)
             if item is not None:
                 deliver(item)
 
-    def _data(self, route: Route, frames: list[bytes]) -> Arrival | None:
+    def _data(self, taking: _Taking, frames: list[bytes]) -> Arrival | None:
+        route = taking.route
         try:
             header = header_of(frames, self._max_message)
-            lane = self._lanes.get((route.edge.id, header.instance))
+            lane = taking.lanes.get(header.instance)
             if lane is None:
                 raise MessageError(f"'{header.instance}' is no producer of '{route.edge.id}'")
             if header.life != lane.cells[LANE_LIFE]:
@@ -120,7 +140,6 @@ class QueueIn:
         except MessageError as error:
             route.rejected(error)
             return None
-        taken = Taken(lane.producer, header.life, lane.edge, header.seq)
         missing = header.seq - lane.expected
         lane.expected = header.seq + 1
         if missing:  # cannot be on a lane that holds; whoever sends such numbers gets his credit all the same
@@ -134,25 +153,24 @@ class QueueIn:
             route.rejected(error)
             self._let_go(lane, header.seq)
             return None
-        receipts = self._receipts.get(lane.edge)
         receipt = None
-        if receipts is not None:
-            receipt = receipts.take(header, taken)
+        if taking.receipts is not None:
+            receipt = taking.receipts.take(header, Taken(lane.producer, header.life, lane.edge, header.seq))
             if receipt is None:
                 route.cells[DUPLICATES] += 1
                 lane.cells[COUNTED] += 1
                 self._freed(lane)
                 return None
-        return Arrival(route, received(header, body, payload), taken, receipt)
+        return Arrival(route, received(header, body, payload), lane, receipt)
 
-    def _let_go(self, lane: _Lane, seq: int) -> None:
+    def _let_go(self, lane: TakerLane, seq: int) -> None:
         """A message that nobody will handle: or its producer would wait for this credit for ever."""
         lane.cells[COUNTED] += 1
         if lane.tracks:
             lane.done.append(seq)
         self._freed(lane)
 
-    def _new_life(self, lane: _Lane, life: int) -> None:
+    def _new_life(self, lane: TakerLane, life: int) -> None:
         if life < lane.cells[LANE_LIFE]:
             raise MessageError(f"of an earlier life of '{lane.producer}'")
         lane.cells[COUNTED] = lane.cells[FREED] = lane.cells[IN_HAND] = 0
@@ -164,7 +182,8 @@ class QueueIn:
         try:
             if frames[0] == END:
                 end = _ends.decode(frames[-1])
-                if (end.edge, end.instance) in self._lanes:
+                taking = self._edges.get(end.edge.encode())
+                if taking is not None and end.instance in taking.lanes:
                     return Ended(end.instance, (end.edge,))
             elif frames[0] == HELLO:
                 producer = self._producers.get(_greetings.decode(frames[-1]).instance)
@@ -177,27 +196,26 @@ class QueueIn:
         self.strangers += 1
         return None
 
-    def begin(self, arrival: Arrival) -> None:
+    def begin(self, arrival: Arrival, now_ns: int) -> None:
         """A message goes to its handler: should that be the end of this process, its producer is told which one it was."""
-        taken = arrival.taken
-        if taken is None:
+        lane, header = arrival.lane, arrival.message.header
+        if lane is None or header is None:
             return
-        self._began_ns = now_ns()
-        cells = self._lanes[taken.edge, taken.producer].cells
-        if taken.life == cells[LANE_LIFE]:
+        self._began_ns = now_ns
+        cells = lane.cells
+        if header.life == cells[LANE_LIFE]:
             cells[COUNTED] += 1
-            cells[IN_HAND] = taken.seq + 1
+            cells[IN_HAND] = header.seq + 1
 
     def finished(self, arrival: Arrival, handled: bool = True) -> None:
         """A message is out of hand: its producer gets its credit at the latest with the next `flush`."""
-        taken = arrival.taken
-        if taken is None:
+        lane, header = arrival.lane, arrival.message.header
+        if lane is None or header is None:
             return
-        lane = self._lanes[taken.edge, taken.producer]
         cells = lane.cells
         if arrival.receipt is not None:
             arrival.receipt.close_one()
-        if taken.life != cells[LANE_LIFE]:
+        if header.life != cells[LANE_LIFE]:
             return  # of a producer that died since: there is nobody to be told
         if handled:
             cells[IN_HAND] = 0
@@ -205,10 +223,10 @@ class QueueIn:
         else:
             cells[COUNTED] += 1
         if lane.tracks and arrival.receipt is None:
-            lane.done.append(taken.seq)
+            lane.done.append(header.seq)
         self._freed(lane)
 
-    def _freed(self, lane: _Lane) -> None:
+    def _freed(self, lane: TakerLane) -> None:
         lane.cells[FREED] += 1
         lane.unsent += 1
         if lane.unsent >= lane.batch or lane.busy_us > LONG_US:
@@ -216,44 +234,54 @@ class QueueIn:
         else:
             self._later(lane)
 
-    def _later(self, lane: _Lane) -> None:
-        if not self._untold:
-            self._since_ns = now_ns()
-        self._untold.add((lane.edge, lane.producer))
+    def _later(self, lane: TakerLane) -> None:
+        if lane.held_back and not lane.done:
+            return
+        due_ns = now_ns() + (DONE_WITHIN_NS if lane.done else ACK_WITHIN_NS)
+        self._due_ns = min(due_ns, self._due_ns) if self._untold else due_ns
+        if not lane.held_back:
+            lane.held_back = True
+            self._untold.append(lane)
 
     def _done(self, receipt: Receipt) -> None:
         """All that a message caused has been acknowledged: none of its copies need be kept."""
         for taken in receipt.copies:
-            lane = self._lanes[taken.edge, taken.producer]
+            lane = self._edges[taken.edge.encode()].lanes[taken.producer]
             if taken.life == lane.cells[LANE_LIFE]:
                 lane.done.append(taken.seq)
                 self._later(lane)
         receipt.copies.clear()
 
     @property
-    def unacknowledged(self) -> bool:
-        """True when acknowledgements are held back."""
-        return bool(self._untold)
+    def held_back_until_ns(self) -> int | None:
+        """When acknowledgements that are held back must go; None where there are none."""
+        return self._due_ns if self._untold else None
 
     def look(self, now_ns: int) -> None:
         """Send acknowledgements that somebody waits for, or that have been held back for long."""
-        if self._untold and now_ns - self._since_ns >= ACK_WITHIN_NS:
+        if self._untold and now_ns >= self._due_ns:
             self.flush()
-        for key in [k for k in self._untold if self._lanes[k].batch == 1]:
-            self._tell(self._lanes[key])
+        for lane in [one for one in self._untold if one.eager]:
+            self._tell(lane)
 
     def flush(self) -> None:
         """Send all acknowledgements held back."""
-        for key in list(self._untold):
-            self._tell(self._lanes[key])
+        for lane in list(self._untold):
+            self._tell(lane)
 
-    def _tell(self, lane: _Lane) -> None:
+    def statistics(self) -> dict[str, EdgeStatistics]:
+        """By edge, what has been counted at this end."""
+        return {taking.route.edge.id: taking.route.statistics() for taking in self._edges.values()}
+
+    def _tell(self, lane: TakerLane) -> None:
         cells = lane.cells
         notice = Ack(self._instance, lane.edge, cells[FREED], self._life, cells[LANE_LIFE], lane.done, lane.busy_us)
-        self._producers[lane.producer].send(_encode(notice))
+        lane.credit.send(_encode(notice))
         lane.unsent = lane.busy_us = 0
         lane.done.clear()
-        self._untold.discard((lane.edge, lane.producer))
+        if lane.held_back:
+            lane.held_back = False
+            self._untold.remove(lane)
 
     def close(self) -> None:
         self._socket.close(0)

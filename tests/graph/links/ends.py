@@ -15,7 +15,7 @@ from graph.links.payloads import PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.stream import StreamIn, StreamOut
 from graph.links.taking import QueueIn
-from graph.message import PROTOCOL, BodyDecoder, Header, Kind
+from graph.message import PROTOCOL, BodyDecoder, Header, Kind, now_ns
 from graph.plan import Edge, Instance
 
 MAX_MESSAGE = 1_000_000
@@ -134,12 +134,11 @@ class QueueEnds:
 
     def finish(self, taker: int) -> int:
         """Handle and acknowledge what a taker holds; returns how many."""
-        held = [a for a in self.got[taker] if isinstance(a, Arrival) and a.taken is not None]
+        held = [a for a in self.got[taker] if isinstance(a, Arrival) and a.lane is not None]
         for arrival in held:
-            assert arrival.taken is not None
-            self.takers[taker].begin(arrival)
+            self.takers[taker].begin(arrival, now_ns())
             self.takers[taker].finished(arrival)
-            arrival.taken = None
+            arrival.lane = None
         self.takers[taker].flush()
         return len(held)
 

@@ -6,7 +6,8 @@ from threading import Thread
 import pytest
 
 from graph.links.base import Arrival, Ended
-from graph.links.dealer import WINDOW
+from graph.links.dealer import WINDOW_MAX
+from graph.message import now_ns
 
 from .ends import Number, QueueEnds, counted, header, numbers, until
 
@@ -44,26 +45,26 @@ def test_everything_arrives_in_order(tmp_path: Path) -> None:
 
 
 def test_a_full_queue_makes_the_producer_wait_and_credit_lets_it_go_on(tmp_path: Path) -> None:
-    ends = QueueEnds(tmp_path, depth=40)
+    ends = QueueEnds(tmp_path, depth=100)
     ends.connect()
-    assert push(ends, 100) == 40, "depth bounds what is unfinished, in the producer and at the taker together"
-    until(lambda: len(ends.got[0]) == WINDOW, ends.serve)
-    assert not ends.out.push(header(), Number(99), b"")
-    assert ends.finish(0) == WINDOW
-    until(lambda: ends.out.push(header(), Number(40), b""), ends.serve)
+    assert push(ends, 200) == 100, "depth bounds what is unfinished, in the producer and at the taker together"
+    until(lambda: len(ends.got[0]) == WINDOW_MAX, ends.serve)
+    assert not ends.out.push(header(), Number(200), b"")
+    assert ends.finish(0) == WINDOW_MAX
+    until(lambda: ends.out.push(header(), Number(100), b""), ends.serve)
     ends.close()
 
 
 @pytest.mark.parametrize(
-    ("when_full", "kept"), [("drop_newest", list(range(40))), ("drop_oldest", [*range(32), *range(92, 100)])]
+    ("when_full", "kept"), [("drop_newest", list(range(80))), ("drop_oldest", [*range(64), *range(184, 200)])]
 )
 def test_a_full_queue_that_may_drop_counts_what_it_drops(tmp_path: Path, when_full: str, kept: list[int]) -> None:
-    ends = QueueEnds(tmp_path, depth=40, when_full=when_full)
+    ends = QueueEnds(tmp_path, depth=80, when_full=when_full)
     ends.connect()
-    assert push(ends, 100) == 100
-    until(lambda: ends.finish(0) == 0 and len(ends.got[0]) == 40, ends.serve)
+    assert push(ends, 200) == 200
+    until(lambda: ends.finish(0) == 0 and len(ends.got[0]) == 80, ends.serve)
     assert ends.numbers(0) == kept
-    assert (counted(ends.out).sent, counted(ends.out).dropped) == (100, 60)
+    assert (counted(ends.out).sent, counted(ends.out).dropped) == (200, 120)
     ends.close()
 
 
@@ -135,10 +136,10 @@ def test_junk_on_the_credit_socket_is_nobodys_credit(tmp_path: Path) -> None:
 
 def test_a_taker_that_died_never_holds_up_its_producer(tmp_path: Path) -> None:
     """Credit it gave before it died is still spent on it; the supervisor decides what becomes of the graph."""
-    ends = QueueEnds(tmp_path)
+    ends = QueueEnds(tmp_path, depth=128)
     ends.connect()
-    assert push(ends, 64) == 64
-    until(lambda: len(ends.got[0]) == WINDOW, ends.serve)
+    assert push(ends, 128) == 128
+    until(lambda: len(ends.got[0]) == WINDOW_MAX, ends.serve)
     ends.finish(0)
     ends.takers[0].socket.close(0)
     dealing = Thread(target=lambda: until(lambda: not ends.out._dealer.waiting, lambda: serve_credit(ends)), daemon=True)
@@ -156,10 +157,10 @@ def test_a_later_message_finished_first_gives_no_credit_away(tmp_path: Path) -> 
     assert push(ends, 3) == 3
     until(lambda: len(ends.got[0]) == 3, ends.serve)
     first, second, third = [a for a in ends.got[0] if isinstance(a, Arrival)]
-    ends.takers[0].begin(first)
+    ends.takers[0].begin(first, now_ns())
     ends.takers[0].finished(third, handled=False)
     ends.takers[0].finished(first)
-    ends.takers[0].begin(second)
+    ends.takers[0].begin(second, now_ns())
     ends.takers[0].finished(second)
     ends.takers[0].flush()
     until(lambda: push(ends, 3) == 3, ends.serve)
