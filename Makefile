@@ -3,19 +3,20 @@ VENV ?= .venv
 PYTHON ?= python3
 PY := $(VENV)/bin/python
 GRAPH := $(VENV)/bin/graph
+JS := examples/javascript
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format clean
+.PHONY: help run test lint format javascript clean
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in out/
 	@$(GRAPH) models pull --graph pipelines.yaml
 	@$(GRAPH) run pipelines.yaml
 
-test: $(VENV)/.dev ## run all tests
+test: $(VENV)/.dev javascript ## run all tests
 	@$(GRAPH) models pull --all
 	@$(PY) -m pytest -n 2 --dist loadfile
 
@@ -28,8 +29,17 @@ format: $(VENV)/.dev ## format the code and sort its imports
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-clean: ## remove the virtual environment and what runs wrote
-	rm -rf $(VENV) out build *.egg-info
+javascript: ## install what the example nodes in JavaScript need, where node and npm are there
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) -s $(JS)/node_modules/.installed; \
+		else echo "node or npm is not installed: the nodes in JavaScript are left out, and their tests skipped"; fi
+
+$(JS)/node_modules/.installed: $(JS)/package.json
+	@echo "installing what the nodes in JavaScript need …"
+	@npm install --prefix $(JS) --loglevel=error --no-audit --no-fund
+	@touch $@
+
+clean: ## remove the virtual environment, npm's packages and what runs wrote
+	rm -rf $(VENV) $(JS)/node_modules out build *.egg-info
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

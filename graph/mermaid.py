@@ -12,10 +12,15 @@ def flowchart(plan: Plan) -> str:
     lines = ["flowchart LR"]
     for node in plan.nodes:
         replicas = f" × {len(node.instances)}" if len(node.instances) > 1 else ""
-        lines.append(f'    {names[node.name]}["{node.name}{replicas}<br/><small>{node.use}</small>"]')
+        lines.append(f'    {names[node.name]}["{node.name}{replicas}<br/><small>{_text(node.use)}</small>"]')
     for edge in plan.edges:
         lines.append(f"    {names[edge.producer]} {_arrow(edge)} {names[edge.consumer]}")
     return "\n".join(lines)
+
+
+def _text(use: str) -> str:
+    """As Mermaid takes it within quotes: a program may have any arguments."""
+    return use.replace("#", "#35;").replace('"', "#quot;").replace("<", "#lt;").replace(">", "#gt;")
 
 
 def _arrow(edge: Edge) -> str:

@@ -46,8 +46,8 @@ class PlannedNode(msgspec.Struct, frozen=True):
     """A node of the graph, its class found and its parameters validated."""
 
     name: str
-    use: str  # what the file says: "stt.faster_whisper" or "package.module:Class"
-    target: str  # "package.module:Class"
+    use: str  # what the file says: "stt.faster_whisper", "package.module:Class" or "exec: ./my_node"
+    target: str  # "package.module:Class"; empty of a program
     config: dict[str, Any]
     instances: tuple[str, ...]
     threads: int | None = None
@@ -55,6 +55,8 @@ class PlannedNode(msgspec.Struct, frozen=True):
     terminal: bool = False  # writes to the terminal of `graph run`
     models: tuple[str, ...] = ()
     restart: Restart | None = None  # None: its death ends the graph
+    command: tuple[str, ...] = ()  # of a program that speaks the wire protocol; empty: a Python class
+    outputs: dict[str, tuple[str, ...]] = {}  # of a program: its ports and the kinds that each carries
 
 
 class Restart(msgspec.Struct, frozen=True):

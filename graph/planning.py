@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
@@ -49,15 +50,17 @@ def _planned(node: ResolvedNode, wires: Sequence[Wire]) -> PlannedNode:
     replicas = node.spec.replicas
     return PlannedNode(
         name=node.name,
-        use=node.spec.use,
+        use=f"exec: {shlex.join(node.command)}" if node.command else node.spec.use,
         target=node.target,
-        config=node.config.model_dump(mode="json"),
+        config=node.config,
         instances=(node.name,) if replicas == 1 else tuple(f"{node.name}.{n}" for n in range(replicas)),
         threads=node.spec.resources.threads,
         source=not any(wire.consumer == node.name for wire in wires),
-        terminal=node.cls.terminal,
+        terminal=node.terminal,
         models=node.models,
         restart=_restart(node.spec.restart),
+        command=node.command,
+        outputs=node.outputs,
     )
 
 

@@ -29,16 +29,19 @@ class Report:
         self._restarts[instance] = self._restarts.get(instance, -1) + 1
         self._pids[instance] = pid
 
-    def buried(self, instance: str, counts: Counts) -> None:
-        """An instance died. What waited in its inbox is lost; on queues its producers count that."""
-        edges = counts.statistics()
+    def buried(self, instance: str, counts: Counts | None) -> None:
+        """An instance died. What waited in its inbox is lost; on queues its producers count that.
+
+        Of a program, which leaves no counters behind, the last beat counts.
+        """
+        last = self._beats.pop(instance, Beat())
+        sent, edges = (last.sent, last.edges) if counts is None else (counts.sent(), counts.statistics())
         for edge in self._plan.edges:
             if edge.id in edges:
                 if edge.link == "stream":
                     edges[edge.id].dropped += edges[edge.id].depth
                 edges[edge.id].depth = 0
-        self._dead.append((instance, Beat(counts.sent(), edges)))
-        self._beats.pop(instance, None)
+        self._dead.append((instance, Beat(sent, edges)))
 
     def add(self, instance: str, beat: Beat) -> None:
         self._beats[instance] = beat

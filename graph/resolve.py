@@ -1,7 +1,8 @@
-"""What the names in a graph file mean: classes, parameters and ports; every name that means nothing is a problem."""
+"""What the names in a graph file mean: classes, programs, parameters and ports; every name that means nothing is a problem."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from graph.errors import NodeError, Problem, VoicegraphError
+from graph.foreign import PORT_NAME, AnyInput, Ports, UnknownProgram, declared_ports, find_program, ports_of_class
 from graph.loops import loops
-from graph.node import Input, Node, NodeConfig, Output
+from graph.node import TELEMETRY, Input, Node, Output
 from graph.plan import WhenFull
 from graph.registry import Registry, UnknownNode
 from graph.source import Located, Place
@@ -23,14 +25,16 @@ _LISTED = 8  # names that a hint lists before it gives up
 
 @dataclass(frozen=True)
 class ResolvedNode:
-    """A node whose class was found and whose parameters are right."""
+    """A node whose class or program was found and whose parameters are right."""
 
     name: str
     spec: NodeSpec
     target: str
-    cls: type[Node]
-    config: NodeConfig
-    models: tuple[str, ...]
+    config: dict[str, Any]
+    models: tuple[str, ...] = ()
+    terminal: bool = False
+    command: tuple[str, ...] = ()
+    outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a program
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class Resolved:
 
 
 def resolve(spec: Spec, registry: Registry) -> Resolved:
-    """Find classes, check parameters, wire ports."""
+    """Find classes and programs, check parameters, wire ports."""
     return _Resolver(spec, registry).resolve()
 
 
@@ -74,14 +78,18 @@ class _Resolver:
         self._spec = spec
         self._registry = registry
         self._classes: dict[str, type[Node]] = {}  # by node, those that could be found
+        self._ports: dict[str, Ports] = {}  # by node, of classes and of programs
         self._result = Resolved()
 
     def resolve(self) -> Resolved:
         nodes = self._spec.graph.nodes
         for name, node in nodes.items():
-            self._find_class(name, node)
-        for name, cls in self._classes.items():
-            self._check_parameters(name, cls)
+            if node.command:
+                self._find_program(name, node, node.command)
+            elif node.use:
+                self._find_class(name, node)
+        for name in self._ports:
+            self._take(name)
         for name, node in nodes.items():
             self._wire(name, node)
         self._check_sources()
@@ -105,8 +113,33 @@ class _Resolver:
         except NodeError as error:
             self._problem(place, f"{name}: {error}", node.use)
 
-    def _check_parameters(self, name: str, cls: type[Node]) -> None:
+        else:
+            self._ports[name] = ports_of_class(self._classes[name])
+
+    def _find_program(self, name: str, node: NodeSpec, command: list[str]) -> None:
+        self._ports[name] = declared_ports(node)
+        for key, ports in (("in", node.inputs), ("out", node.outputs)):
+            for port in ports:
+                said = self._said(name, key, port)
+                if not re.fullmatch(PORT_NAME, port) or (key == "out" and port == TELEMETRY):
+                    rule = "every node has telemetry" if port == TELEMETRY else "a letter a-z, then up to 31 of a-z, 0-9 and _"
+                    self._problem(said.key or said.place, f"{name}: '{port}' is not a name for a port", port, rule)
+        try:
+            find_program(command[0])
+        except UnknownProgram as error:
+            self._problem(self._said(name, "exec").place, f"{name}: {error.message}", command[0], error.suggestion)
+
+    def _take(self, name: str) -> None:
+        """A node that was found goes into the plan if its parameters are right; those of a program are its own concern."""
         node = self._spec.graph.nodes[name]
+        if name in self._classes:
+            self._check_parameters(name, node, self._classes[name])
+        else:
+            outputs = {port: tuple(kinds) for port, kinds in node.outputs.items()}
+            command = tuple(node.command)
+            self._result.nodes[name] = ResolvedNode(name, node, "", node.parameters, command=command, outputs=outputs)
+
+    def _check_parameters(self, name: str, node: NodeSpec, cls: type[Node]) -> None:
         here = self._said(name)
         said = here.mapping.get("with") or Located({}, here.place, here.key)
         try:
@@ -119,14 +152,15 @@ class _Resolver:
             self._problem((said.key or said.place), f"{name}: {error}")
         else:
             target = self._registry.target(node.use)
-            self._result.nodes[name] = ResolvedNode(name, node, target, cls, config, models)
+            said_all = config.model_dump(mode="json")
+            self._result.nodes[name] = ResolvedNode(name, node, target, said_all, models, cls.terminal)
 
     # ports
 
     def _wire(self, name: str, node: NodeSpec) -> None:
-        if name not in self._classes:
+        if name not in self._ports:
             return
-        inputs = self._classes[name].inputs()
+        inputs = self._ports[name].inputs
         for key, connections in node.inputs.items():
             said = self._said(name, "in", key)
             if key not in inputs:
@@ -163,7 +197,7 @@ class _Resolver:
                 self._problem(place, f"{name}: no other node has an output '{output_port}'", output, hint)
             for one in producers:
                 yield from self._wire_one(name, port, connection, one, output_port, place)
-        elif producer in self._classes:
+        elif producer in self._ports:
             yield from self._wire_one(name, port, connection, producer, output_port, place)
         elif producer not in self._spec.tree.at(("nodes",)).mapping:
             nodes = list(self._spec.graph.nodes)
@@ -173,7 +207,7 @@ class _Resolver:
     def _wire_one(
         self, name: str, port: Input[Any], connection: Connection, producer: str, output_port: str, place: Place
     ) -> Iterator[Wire]:
-        outputs = self._classes[producer].outputs()
+        outputs = self._ports[producer].outputs
         text = f"{producer}.{output_port}"
         if output_port not in outputs:
             hint = did_you_mean(text, [f"{producer}.{o}" for o in outputs]) or _listing("it has", outputs)
@@ -192,14 +226,14 @@ class _Resolver:
         """
         nodes = self._spec.graph.nodes
         listeners = {n for n, spec in nodes.items() for cs in spec.inputs.values() for c in cs if c.output == wildcard}
-        return [n for n, cls in self._classes.items() if n != name and n not in listeners and output_port in cls.outputs()]
+        return [n for n, ports in self._ports.items() if n != name and n not in listeners and output_port in ports.outputs]
 
     def _outputs(self) -> list[str]:
-        return [f"{name}.{port}" for name, cls in self._classes.items() for port in cls.outputs()]
+        return [f"{name}.{port}" for name, ports in self._ports.items() for port in ports.outputs]
 
     def _fitting(self, name: str, port: Input[Any]) -> list[str]:
         """The outputs of other nodes that an input takes."""
-        others = ((n, o) for n, cls in self._classes.items() if n != name for o in cls.outputs().values())
+        others = ((n, o) for n, ports in self._ports.items() if n != name for o in ports.outputs.values())
         return [f"{n}.{output.name}" for n, output in others if _fits(output, port)]
 
     def _check_options(self, name: str, connection: Connection, said: Located) -> None:
@@ -250,7 +284,7 @@ class _Resolver:
 
 
 def _fits(output: Output[Any], port: Input[Any]) -> bool:
-    return {k.kind for k in output.kinds} <= {k.kind for k in port.kinds}
+    return isinstance(port, AnyInput) or {k.kind for k in output.kinds} <= {k.kind for k in port.kinds}
 
 
 def _kinds(port: Input[Any] | Output[Any]) -> str:

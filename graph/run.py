@@ -15,8 +15,8 @@ from typing import Any, TypeAlias
 import platformdirs
 import zmq
 
-from graph.control import Beat, ControlServer, Gone, Heard
-from graph.errors import VoicegraphError
+from graph.control import Beat, ControlServer, Failed, Gone, Heard
+from graph.errors import NodeError, VoicegraphError
 from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
@@ -27,6 +27,7 @@ from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, K
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
 QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
+NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
 Teller: TypeAlias = Callable[[Tell, Supervisor], None]
 
@@ -87,6 +88,7 @@ class _Runner:
         self._supervisor = Supervisor(plan)
         self._report = Report(plan)
         self._interruptions = 0
+        self._stillborn: list[Event] = []  # of processes that could not be started
         self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
         self._poller = zmq.Poller()
         self._poller.register(self._control.socket, zmq.POLLIN)
@@ -111,6 +113,8 @@ class _Runner:
             self._waker.close()
 
     def _wait(self) -> None:
+        if self._stillborn:
+            return
         exits = self._launcher.exit_descriptors()
         quiet = exits is not None and not self._supervisor.has_deadline
         for descriptor in exits or ():
@@ -126,6 +130,8 @@ class _Runner:
         while self._interruptions:
             self._interruptions -= 1
             yield Interrupted()
+        while self._stillborn:
+            yield self._stillborn.pop(0)
         yield from self._said()
         exits = list(self._launcher.exits())
         if exits:
@@ -147,7 +153,7 @@ class _Runner:
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Spawn):
-                self._report.spawned(action.instance, self._launcher.spawn(action.instance, action.life))
+                self._spawn(action)
             elif isinstance(action, Bury):
                 self._bury(action.instance, action.life)
             elif isinstance(action, Send):
@@ -159,6 +165,14 @@ class _Runner:
             elif isinstance(action, Finish):
                 self._finished = action.code
 
+    def _spawn(self, action: Spawn) -> None:
+        try:
+            pid = self._launcher.spawn(action.instance, action.life)
+        except NodeError as error:  # told with the next events: the others of this start are started first
+            self._stillborn += [Said(action.instance, Failed(str(error))), Exited(action.instance, NOT_STARTED)]
+        else:
+            self._report.spawned(action.instance, pid)
+
     def _bury(self, instance: str, life: int) -> None:
         """Read what the dead had counted, and tell the others."""
         counts = Counts.read(self._directory.counts(instance, life))
@@ -166,7 +180,7 @@ class _Runner:
         if counts is not None:
             node = self._supervisor.plan.instance(instance).node
             gone = Gone(instance, life, topics_of(node, counts.sending), counts.lane_counts())
-            self._report.buried(instance, counts)
+        self._report.buried(instance, counts)
         for other in self._supervisor.states:
             self._control.send(other, gone)
 

@@ -134,6 +134,10 @@ class RunDir:
         """What a life of an instance counts, mapped into its memory."""
         return self.path / f"{instance}.{life}.counts"
 
+    def node_file(self, instance: str) -> Path:
+        """What a program in another language is told when it starts."""
+        return self.path / f"{instance}.node.json"
+
     @property
     def rings(self) -> Path:
         """Where large payloads lie: a folder in memory."""

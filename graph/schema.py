@@ -47,7 +47,8 @@ def file_schema(classes: Mapping[str, type[Node]]) -> dict[str, Any]:
     schemas: dict[str, Any] = definitions["$defs"]
     root = schemas.pop("GraphFile")
     node = schemas["NodeSpec"]
-    node.pop("required")  # a file that includes another says only what it changes
+    # None of both is right too: a file that includes another says only what it changes,
+    node["not"] = {"type": "object", "required": ["use", "exec"]}
     node["type"] = ["object", "null"]  # and leaves empty what it takes away
     node["properties"]["in"]["additionalProperties"]["anyOf"].append(_NOTHING)
     node["properties"]["use"]["anyOf"] = [{"enum": list(classes)}, {"pattern": ":"}, {"pattern": r"\$\{"}]

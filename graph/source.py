@@ -11,6 +11,8 @@ from graph.errors import Problem
 Scalar: TypeAlias = str | int | float | bool | None
 Path: TypeAlias = Sequence[str | int]
 
+_WHAT_RUNS = ("use", "exec")  # keys of a node
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -103,14 +105,15 @@ class Located:
 def overlay(base: Located, over: Located, path: tuple[str, ...] = ()) -> Located:
     """Lay one file over another: mappings are merged, everything else is replaced.
 
-    Two rules serve the graph file: a node that gets another `use` loses its old `with`, whose parameters were another
-    class's; and an empty node or input takes that node or input away.
+    Two rules serve the graph file: a node that gets another `use` or `exec` loses the one it had, and its old `with` and
+    `out`, which were another's; and an empty node or input takes that node or input away.
     """
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)):
         return over
     merged = dict(base.value)
-    if _is_node(path) and _changes_class(base, over):
-        merged.pop("with", None)
+    if _is_node(path) and _runs_another(base, over):
+        for key in (*_WHAT_RUNS, "with", "out"):
+            merged.pop(key, None)
     for key, value in over.value.items():
         if value.value is None and key in merged and (_is_node((*path, key)) or _is_input((*path, key))):
             del merged[key]
@@ -127,10 +130,9 @@ def _is_input(path: tuple[str, ...]) -> bool:
     return len(path) == 4 and path[0] == "nodes" and path[2] == "in"
 
 
-def _changes_class(base: Located, over: Located) -> bool:
-    new = over.mapping.get("use")
-    old = base.mapping.get("use")
-    return new is not None and old is not None and new.value != old.value
+def _runs_another(base: Located, over: Located) -> bool:
+    old, new = ({key: node.mapping[key].data for key in _WHAT_RUNS if key in node.mapping} for node in (base, over))
+    return bool(old and new) and old != new
 
 
 def in_order(problems: Sequence[Problem]) -> list[Problem]:

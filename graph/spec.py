@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -48,6 +49,22 @@ def _connections(value: Any) -> Any:
     if not listed or not all(isinstance(one, str | dict) for one in listed):
         raise PydanticCustomError(EXPECTED, "an output, written node.port, or a list of them")
     return [{"from": one} if isinstance(one, str) else one for one in listed]
+
+
+def _command(value: Any) -> Any:
+    """A program and its arguments: a text, split as a shell does, or a list."""
+    try:
+        parts = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError(EXPECTED, "a command that a shell could read ({why})", {"why": str(error)}) from error
+    if not isinstance(parts, list) or not parts or parts[0] == "":
+        raise PydanticCustomError(EXPECTED, "a program with its arguments, like ./my_node or [node, my_node.mjs]")
+    return parts
+
+
+def _kinds(value: Any) -> Any:
+    """The kinds that an output carries: one, or a list."""
+    return [value] if isinstance(value, str) else value
 
 
 def _transport(value: Any) -> Any:
@@ -112,12 +129,25 @@ class Restart(_Keys):
     within: Duration = Field(60.0, description="in so much time; one more death ends the graph")
 
 
+KIND_NAME = r"^[a-z][a-z0-9_.-]*$"
+
+Command = Annotated[list[str], BeforeValidator(_command, json_schema_input_type=str | list[str])]
+_KindName = Annotated[str, Field(pattern=KIND_NAME)]
+KindNames = Annotated[
+    list[_KindName], Field(min_length=1), BeforeValidator(_kinds, json_schema_input_type=_KindName | list[_KindName])
+]
+
+
 class NodeSpec(_Keys):
     """A node of the graph."""
 
-    use: str = Field(description="a registered name (`graph nodes` lists them) or package.module:Class")
+    use: str = Field("", description="a registered name (`graph nodes` lists them) or package.module:Class")
+    command: Command = Field(
+        [], alias="exec", description="instead of `use`: any program that speaks the wire protocol, with its arguments"
+    )
     parameters: dict[str, Any] = Field({}, alias="with", description="the node's parameters; `graph nodes NAME` shows them")
     inputs: dict[str, Connections] = Field({}, alias="in", description="by input port, the outputs that it listens to")
+    outputs: dict[str, KindNames] = Field({}, alias="out", description="of a program (exec): its outputs, and their kinds")
     replicas: int = Field(1, ge=1, le=64, description="processes that share this node's work; on streams they share sessions")
     resources: Resources = Field(default_factory=Resources, description="what each process of this node may use")
     restart: Restart | None = Field(None, description="start its processes again when they die; default: that ends the graph")
@@ -186,7 +216,7 @@ def read_spec(tree: Located, file: str, problems: Sequence[Problem] = ()) -> Spe
     """
     if not isinstance(tree.value, dict):
         return Spec(file, tree, GraphFile(), (*problems, tree.place.problem(f"must be a mapping, not {tree.shown}", tree.text)))
-    found = [*problems, *_bad_names(tree)]
+    found = [*problems, *_bad_names(tree), *_unclear(tree)]
     data = tree.data
     while True:
         try:
@@ -209,6 +239,25 @@ def _bad_names(tree: Located) -> Iterator[Problem]:
             yield (node.key or node.place).problem(f"'{name}' is not a name for a node", name, rule)
 
 
+def _unclear(tree: Located) -> Iterator[Problem]:
+    """Nodes that do not say, or say twice, what runs."""
+    nodes = tree.at(("nodes",)).mapping if "nodes" in tree.mapping else {}
+    for name, node in nodes.items():
+        if not isinstance(node.value, dict):
+            continue
+        said, here = node.mapping, node.key or node.place
+        if "use" not in said and "exec" not in said:
+            # A misspelt node name, as in `-o nodes.sst.replicas=2`, makes a node of its own that has neither.
+            hint = did_you_mean(name, [other for other in nodes if other != name])
+            yield here.problem(f"{name}: key 'use' is missing, or 'exec'", suggestion=hint)
+        elif "use" in said and "exec" in said:
+            here = said["exec"].key or said["exec"].place
+            yield here.problem(f"{name}: 'use' and 'exec' exclude each other: a node is a class, or a program", "exec")
+        elif "exec" not in said and "out" in said:
+            here = said["out"].key or said["out"].place
+            yield here.problem(f"{name}: 'out' is for programs (exec): the outputs of a class are known", "out")
+
+
 def _told(errors: list[ErrorDetails], tree: Located) -> Iterator[Problem]:
     """The problems; those of a node have its name before them."""
     by_node: dict[str, list[ErrorDetails]] = {}
@@ -216,11 +265,7 @@ def _told(errors: list[ErrorDetails], tree: Located) -> Iterator[Problem]:
         loc = error["loc"]
         by_node.setdefault(str(loc[1]) if loc[0] == "nodes" and len(loc) > 1 else "", []).append(error)
     for node, of_it in by_node.items():
-        for problem in problems_of(of_it, GraphFile, tree, f"{node}: " if node else "", "key"):
-            # A misspelt node name, as in `-o nodes.sst.replicas=2`, makes a node of its own that has no `use`.
-            astray = problem.message == f"{node}: key 'use' is missing"
-            others = [name for name in tree.at(("nodes",)).mapping if name != node]
-            yield replace(problem, suggestion=did_you_mean(node, others)) if astray else problem
+        yield from problems_of(of_it, GraphFile, tree, f"{node}: " if node else "", "key")
 
 
 def _leave_out(data: dict[str, Any], path: Path) -> None:

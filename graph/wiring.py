@@ -44,6 +44,7 @@ class Wiring:
         self._me = instance
         self._life = life
         self._endpoint = run.endpoint
+        self._foreign = {i.id for i in plan.instances if plan.node(i.node).command}  # they map no memory of ours
         into = [e for e in plan.edges if e.consumer == instance.node]
         out = [e for e in plan.edges if e.producer == instance.node]
         self.counts = self._make_counts(run, life, into, out, list(cls.outputs()))
@@ -112,7 +113,7 @@ class Wiring:
         takes = any(e.consumer == self._me.node for e in self._plan.edges)
         ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and feeds else None
         ring_in = RingIn(run.rings, self._me.id, life) if capacity and takes else None
-        self._payloads_out = PayloadsOut(ring_out, self._readers)
+        self._payloads_out = PayloadsOut(ring_out, self._readers, self._foreign)
         self._payloads_in = PayloadsIn(ring_in)
 
     @cache  # noqa: B019 (one wiring a process)
@@ -122,6 +123,8 @@ class Wiring:
         for edge in self._plan.edges:
             if (edge.producer, edge.port, edge.link) == (self._me.node, port, "stream"):
                 consumers = self._instances(edge.consumer)
+                if self._foreign and not self._foreign.isdisjoint(c.id for c in consumers):
+                    return None
                 found |= {c.id for c in consumers if partition in partitions_of_replica(c.replica, len(consumers))}
         return found
 
@@ -158,6 +161,8 @@ class Wiring:
         route = self.routes[edge.id]
         replicas = len(self._instances(self._me.node))
         for producer in producers:
+            if producer.id in self._foreign:
+                continue
             self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
         if edge.link == "queue" and self.queues_in is not None:
             self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], replicas > 1)

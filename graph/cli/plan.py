@@ -52,12 +52,13 @@ def _json(plan: Plan) -> str:
 def _tables(plan: Plan) -> None:
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     nodes = Table("node", "use", "processes", "threads", "models", box=box.SIMPLE_HEAD)
     for node in plan.nodes:
         threads = "" if node.threads is None else str(node.threads)
-        nodes.add_row(node.name, node.use, ", ".join(node.instances), threads, ", ".join(node.models))
+        nodes.add_row(node.name, escape(node.use), ", ".join(node.instances), threads, ", ".join(node.models))
     links = Table("from", "to", "link", "depth", "when full", box=box.SIMPLE_HEAD)
     links.columns[3].justify = "right"
     for edge in plan.edges:

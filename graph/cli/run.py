@@ -95,7 +95,7 @@ class _Console:
             self._status.stop()
             after = f" after {time.monotonic() - self._began_s:.1f} s" if line.text == "running" else ""
             if not self._quiet:
-                self._print(f"{line.text}{after}", "dim")
+                self._print(f"{name}{line.text}{after}", "dim")
         else:
             self._status.stop()
             self._print(f"{line.level}: {name}{line.text}", "yellow" if line.level == "warning" else "red")

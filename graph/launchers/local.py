@@ -10,6 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
+from graph.errors import NodeError
+from graph.node_file import VARIABLE, node_file
 from graph.plan import Plan
 from graph.rundir import RunDir
 
@@ -34,27 +38,36 @@ class LocalLauncher:
         return self._logs / f"{instance}.log"
 
     def spawn(self, instance: str, life: int) -> int:
-        """Start an instance, which was started `life` times before; returns its process id."""
+        """Start an instance, which was started `life` times before; returns its process id.
+
+        :raises NodeError: the system cannot execute the program.
+        """
         node = self._plan.node(self._plan.instance(instance).node)
-        environment = {
-            **os.environ,
-            "PYTHONFAULTHANDLER": "1",
-            "PYTHONUNBUFFERED": "1",
-            "TMPDIR": str(self._scratch),
-        }
+        environment = {**os.environ, "TMPDIR": str(self._scratch)}
+        if node.command:
+            told = self._run.node_file(instance)
+            told.write_bytes(msgspec.json.encode(node_file(self._plan, self._plan.instance(instance), life, self._run)))
+            environment[VARIABLE] = str(told)
+            command = list(node.command)
+        else:
+            environment |= {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+            command = [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)]
         for variable in _THREAD_VARIABLES:
             if node.threads is not None:
                 environment[variable] = str(node.threads)
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores
         with self.log(instance).open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)],
-                stdin=subprocess.DEVNULL,
-                stdout=None if node.terminal else log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
+            try:
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=None if node.terminal else log,
+                    stderr=log,
+                    env=environment,
+                    start_new_session=True,
+                )
+            except OSError as error:  # it went away since the file was checked, or is a script without a first line #!…
+                raise NodeError(f"'{command[0]}' cannot be executed: {error.strerror}") from error
         self._processes[instance] = process
         if hasattr(os, "pidfd_open"):
             self._exits[instance] = os.pidfd_open(process.pid)

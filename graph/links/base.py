@@ -5,7 +5,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
@@ -43,11 +44,18 @@ def partitions_of_replica(replica: int, replicas: int) -> list[int]:
 
     Source: Thaler, Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN 1998.
     """
+    return [p for p, winner in enumerate(_winners(replicas)) if winner == replica]
 
-    def winner(partition: int) -> int:
-        return max(range(replicas), key=lambda r: zlib.crc32(f"{partition}/{r}".encode()))
 
-    return [p for p in range(PARTITIONS) if winner(p) == replica]
+@cache
+def _winners(replicas: int) -> list[int]:
+    """By partition, the replica that has it. (A CRC will not do: those of "3/0" and "3/1" always differ in the same bits,
+    so that one of two replicas won everything.)"""
+
+    def weight(partition: int, replica: int) -> bytes:
+        return sha256(f"{partition}/{replica}".encode()).digest()
+
+    return [max(range(replicas), key=lambda r: weight(p, r)) for p in range(PARTITIONS)]
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ Whoever sends or reads a message need not know: the header names the block, or t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 
 from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
@@ -17,11 +17,17 @@ STREAM = ""  # the link of all streams of an instance: they share a socket, so t
 
 class PayloadsOut:
     """The sending side. `readers` gives, by port and partition, who will read what is published there; None: not all of
-    them can (a program in another language), so that stream never uses the ring."""
+    them can (a program in another language), so that stream never uses the ring. `foreign`: takers that cannot."""
 
-    def __init__(self, ring: RingOut | None, readers: Callable[[str, int], Collection[str] | None]) -> None:
+    def __init__(
+        self,
+        ring: RingOut | None,
+        readers: Callable[[str, int], Collection[str] | None],
+        foreign: Container[str] = (),
+    ) -> None:
         self._ring = ring
         self._readers = readers
+        self._foreign = foreign
 
     def publish(self, header: Header, payload: bytes | memoryview, partition: int) -> bytes | memoryview:
         """What is left to send through the socket of a message for all who listen."""
@@ -31,7 +37,7 @@ class PayloadsOut:
 
     def hand(self, header: Header, payload: bytes | memoryview, taker: str, edge: str) -> bytes | memoryview:
         """What is left to send through the socket of a message for one taker of a queue."""
-        if self._ring is None or len(payload) < THRESHOLD:
+        if self._ring is None or len(payload) < THRESHOLD or taker in self._foreign:
             header.block = None  # it may have been given to somebody else before
             return payload
         return self._write(header, payload, (taker,), edge)

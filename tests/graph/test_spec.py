@@ -56,6 +56,19 @@ class TestForms:
         }
 
     @pytest.mark.parametrize(
+        ("text", "command"),
+        [
+            ("./my_node", ["./my_node"]),
+            ("node 'a b.mjs' --x=1", ["node", "a b.mjs", "--x=1"]),
+            ("[node, a b.mjs]", ["node", "a b.mjs"]),
+        ],
+    )
+    def test_programs(self, tmp_path: Path, text: str, command: list[str]) -> None:
+        node = spec(tmp_path, f"{FILE}  x: {{exec: {text}, out: {{a: k.a, b: [k.a, k.b]}}}}\n").graph.nodes["x"]
+        assert (node.use, node.command) == ("", command)
+        assert node.outputs == {"a": ["k.a"], "b": ["k.a", "k.b"]}
+
+    @pytest.mark.parametrize(
         ("text", "seconds"), [("500ms", 0.5), ("2s", 2.0), ("1.5m", 90.0), ("1h", 3600.0), ('"2s"', 2.0), ("0s", 0.0)]
     )
     def test_durations(self, tmp_path: Path, text: str, seconds: float) -> None:

@@ -90,13 +90,16 @@ CASES = {
     ),
     "an unknown key with nothing like it": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, zzz: 2}\n",
-        "g.yaml:2:46: src: unknown key 'zzz' (known: use, with, in, replicas, resources, restart)",
+        "g.yaml:2:46: src: unknown key 'zzz' (known: use, exec, with, in, out, replicas, resources, restart)",
     ),
     "an unknown key of resources": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, resources: {thread: 1}}\n",
         "g.yaml:2:58: src: unknown key 'thread' (did you mean 'threads'?)",
     ),
-    "no use": ("nodes:\n" + SOURCE + "  scr: {replicas: 1}\n", "g.yaml:3:3: scr: key 'use' is missing (did you mean 'src'?)"),
+    "no use": (
+        "nodes:\n" + SOURCE + "  scr: {replicas: 1}\n",
+        "g.yaml:3:3: scr: key 'use' is missing, or 'exec' (did you mean 'src'?)",
+    ),
     "an empty node": ("nodes:\n" + SOURCE + "  b:\n", "g.yaml:3:3: b: 'b' must be a mapping, not empty"),
     "replicas below one": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, replicas: 0}\n",
@@ -129,6 +132,71 @@ CASES = {
     "an unknown node type": (
         "nodes:\n  src: {use: sample.sauce, with: {path: x}}\n",
         "g.yaml:2:14: src: unknown node 'sample.sauce' (did you mean 'sample.source'?)",
+    ),
+    "a class and a program": (
+        "nodes:\n" + SOURCE + "  x: {use: sample.print, exec: sh, in: {numbers: src.numbers}}\n",
+        "g.yaml:3:26: x: 'use' and 'exec' exclude each other: a node is a class, or a program",
+    ),
+    "outputs of a class": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, out: {numbers: sample.number}}\n",
+        "g.yaml:2:46: src: 'out' is for programs (exec): the outputs of a class are known",
+    ),
+    "a program that is not there": (
+        "nodes:\n" + SOURCE + "  x: {exec: ./pyproject.tom, in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: no such program: './pyproject.tom' (did you mean './pyproject.toml'?)",
+    ),
+    "a program that is not executable": (
+        "nodes:\n" + SOURCE + "  x: {exec: ./README.md --fast, in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: './README.md' is not executable (chmod +x ./README.md, or name its interpreter before it)",
+    ),
+    "a program that is a folder": (
+        "nodes:\n" + SOURCE + "  x: {exec: [tests/], in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: 'tests/' is a folder, not a program",
+    ),
+    "a program that is not on the path": (
+        "nodes:\n" + SOURCE + "  x: {exec: no-such-program, in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: there is no program 'no-such-program' on the PATH",
+    ),
+    "a program beside, without its folder": (
+        "nodes:\n" + SOURCE + "  x: {exec: README.md, in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: there is no program 'README.md' on the PATH (did you mean './README.md'?)",
+    ),
+    "a command with an open quote": (
+        "nodes:\n" + SOURCE + '  x: {exec: "sh \'a", in: {numbers: src.numbers}}\n',
+        "g.yaml:3:13: x: 'exec' must be a command that a shell could read (No closing quotation), not 'sh 'a'",
+    ),
+    "an empty command": (
+        "nodes:\n" + SOURCE + "  x: {exec: [], in: {numbers: src.numbers}}\n",
+        "g.yaml:3:13: x: 'exec' must be a program with its arguments, like ./my_node or [node, my_node.mjs], not a list",
+    ),
+    "a command with a number in it": (
+        "nodes:\n" + SOURCE + "  x: {exec: [sh, 3], in: {numbers: src.numbers}}\n",
+        "g.yaml:3:18: x: item 2 of 'exec' must be a text, not 3",
+    ),
+    "ports with impossible names": (
+        "nodes:\n" + SOURCE + "  x: {exec: sh, in: {My-In: src.numbers}, out: {telemetry: k, a/b: k}}\n",
+        "g.yaml:3:22: x: 'My-In' is not a name for a port (a letter a-z, then up to 31 of a-z, 0-9 and _)",
+        "g.yaml:3:49: x: 'telemetry' is not a name for a port (every node has telemetry)",
+        "g.yaml:3:63: x: 'a/b' is not a name for a port (a letter a-z, then up to 31 of a-z, 0-9 and _)",
+    ),
+    "an output of no kind": (
+        "nodes:\n" + SOURCE + "  x: {exec: sh, in: {numbers: src.numbers}, out: {y: []}}\n",
+        "g.yaml:3:54: x: 'y' must be 1 or more items long, not a list",
+    ),
+    "a kind that is no name": (
+        "nodes:\n" + SOURCE + "  x: {exec: sh, in: {numbers: src.numbers}, out: {y: [a.b, A]}}\n",
+        "g.yaml:3:60: x: item 2 of 'y' must be like ^[a-z][a-z0-9_.-]*$, not 'A'",
+    ),
+    "an output that a program does not have": (
+        "nodes:\n" + SOURCE + "  x: {exec: sh, in: {a: src.numbers}, out: {numbers: sample.number}}\n"
+        "  y: {use: sample.print, in: {numbers: x.numbrs}}\n",
+        "g.yaml:4:40: y: 'x' has no output 'numbrs' (did you mean 'x.numbers'?)",
+    ),
+    "a program's output that does not fit": (
+        "nodes:\n" + SOURCE + "  x: {exec: sh, in: {a: src.mixed}, out: {loud: [audio.level, sample.number]}}\n"
+        "  y: {use: sample.print, in: {numbers: x.loud}}\n",
+        "g.yaml:4:40: y: input 'numbers' takes sample.number, sample.word, but 'x.loud' carries audio.level, sample.number"
+        " (fits: src.numbers, src.mixed)",
     ),
     "a node type with nothing like it": (
         "nodes:\n  src: {use: zzz}\n",
@@ -342,7 +410,7 @@ class TestOverlays:
 
     def test_a_node_that_is_not_there(self, tmp_path: Path) -> None:
         assert told(tmp_path, "nodes:\n" + SOURCE, "nodes.scr.replicas=2") == [
-            "-o nodes.scr.replicas=2: scr: key 'use' is missing (did you mean 'src'?)"
+            "-o nodes.scr.replicas=2: scr: key 'use' is missing, or 'exec' (did you mean 'src'?)"
         ]
 
     def test_a_value_that_is_not_yaml(self, tmp_path: Path) -> None:

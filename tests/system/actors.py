@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from examples.level_meter import Level
 from graph.errors import NodeError
 from graph.message import Kind, Message, now_ns
 from graph.node import Input, Node, NodeConfig, Outgoing, Output, Step, Until
+from nodes.kinds import AudioFrame
 from nodes.turn.base import Interrupt
 
 
@@ -402,3 +404,43 @@ class Watchful(Collect):
     def on_input_end(self, name: str) -> None:
         self._heard.append(f"end {name}")
         self.config.file.with_suffix(f".end-{name}").touch()
+
+
+class FramesConfig(CountConfig):
+    samples: int = 160
+
+
+class Frames(Count):
+    """Sends sound: all samples of frame n have the value n."""
+
+    Config = FramesConfig
+    config: FramesConfig
+    audio = Output(AudioFrame)
+
+    def run(self) -> Iterator[Step]:
+        for step in super().run():
+            if not isinstance(step, Outgoing):
+                yield step
+                continue
+            n = step.body.n  # type: ignore[attr-defined]
+            frame = AudioFrame(sample_rate=16_000, start=n * self.config.samples)
+            yield self.audio(frame, n.to_bytes(2, "little") * self.config.samples, session=step.session, turn=n + 1)
+
+
+class CollectLevels(Node):
+    """Writes down at once what it is told, with who told it."""
+
+    Config = CollectConfig
+    config: CollectConfig
+    level = Input(Level)
+
+    def setup(self) -> None:
+        self._file = self.config.file.open("w", buffering=1)
+
+    def on_level(self, message: Message[Level]) -> None:
+        body = message.body
+        who = message.header.instance if message.header else ""
+        self._file.write(f"{who} {message.session} {message.turn} {body.start} {body.rms_db!r} {body.peak_db!r}\n")
+
+    def close(self) -> None:
+        self._file.close()

@@ -60,6 +60,16 @@ class GraphRun:
                     self.seen.add(process.pid)
         return found
 
+    def programs(self) -> dict[str, psutil.Process]:
+        """The programs of this run (`exec:`) that live, by instance."""
+        found = {}
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                told = process.environ().get("VOICEGRAPH_NODE", "")
+                if told.startswith(str(self.runtime)) and process.status() != "zombie":
+                    found[Path(told).name.removesuffix(".node.json")] = process
+        return found
+
     def running(self) -> None:
         """Wait until the graph says it runs."""
         eventually(lambda: "running" in self.stderr or self.process.poll() is not None, "the graph runs")
@@ -80,7 +90,7 @@ class GraphRun:
 
     def all_gone(self) -> None:
         """Wait until no process, socket or folder of the run is left."""
-        eventually(lambda: not self.workers(), "all node processes are gone")
+        eventually(lambda: not self.workers() and not self.programs(), "all node processes are gone")
         eventually(lambda: not any(self.runtime.rglob("*.*")), f"sockets are gone: {list(self.runtime.rglob('*'))}")
         assert [p for p in self.runtime.rglob("*") if p.name != "vg"] == []
 
@@ -101,8 +111,7 @@ def graph_run(folder: Path, file: Path | str, *arguments: str, **environment: st
         try:
             yield run
         finally:
-            left = run.workers()
-            for one in left.values():
+            for one in [*run.workers().values(), *run.programs().values()]:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
             if process.poll() is None:

@@ -72,6 +72,13 @@ class TestPlan:
         assert ["end", f"{SAMPLES}:Print", "end", "3"] in lines
         assert ["src.numbers", "dbl.numbers", "queue", "64", "block"] in lines
 
+    def test_a_program_with_any_arguments(self, graph: Graph, right: Path) -> None:
+        program = ("-o", """nodes.x={exec: [sh, -c, '[b]<"#1'], in: {n: src.numbers}}""")
+        assert """'[b]<"#1'""" in graph("plan", right, *program).out
+        assert (
+            """["x<br/><small>exec: sh -c '[b]#lt;#quot;#35;1'</small>"]""" in graph("plan", right, "--mermaid", *program).out
+        )
+
     def test_json_is_the_whole_plan(self, graph: Graph, right: Path) -> None:
         plan = json.loads(graph("plan", right, "--json", "-o", "orphan_after=2s").out)
         assert (plan["name"], plan["orphan_after_s"]) == ("sample", 2.0)

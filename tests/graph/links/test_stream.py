@@ -142,6 +142,13 @@ def test_every_partition_has_exactly_one_replica(replicas: int) -> None:
     assert sorted(owned) == list(range(PARTITIONS))
 
 
+@pytest.mark.parametrize("replicas", range(2, 9))
+def test_every_replica_gets_its_share(replicas: int) -> None:
+    shares = [len(partitions_of_replica(r, replicas)) for r in range(replicas)]
+    assert min(shares) >= PARTITIONS / replicas / 2
+    assert max(shares) <= PARTITIONS / replicas * 2
+
+
 @given(st.integers(1, 7))
 def test_a_new_replica_takes_partitions_and_moves_none_between_the_others(replicas: int) -> None:
     for replica in range(replicas):
