@@ -1,6 +1,6 @@
 """Streams that are too fast for their listeners: what was sent was delivered or dropped, to the message, whoever is killed.
 
-A listener that is killed in the microseconds between taking a message and counting it leaves that one uncounted: one a kill at most.
+A listener that is killed in the microseconds between taking a message and counting it leaves that one uncounted, one a kill.
 """
 
 from __future__ import annotations
