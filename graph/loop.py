@@ -124,6 +124,10 @@ class Loop:
             self._drop_all()
         self._wiring.end_queues()
         self._drop_all()
+        while not self._wiring.finished:  # what is still on its way to a taker would be lost with the graph's end
+            self._wiring.end()
+            self._pump(IDLE_MS)
+            self._drop_all()
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:

@@ -245,6 +245,11 @@ class Wiring:
         return all(q.settled for q in self._queues_out)
 
     @property
+    def finished(self) -> bool:
+        """True when every queue message has been acknowledged."""
+        return all(q.finished for q in self._queues_out)
+
+    @property
     def strangers(self) -> int:
         """Frames that could not be read and belong to no edge."""
         ends = (self.streams_in, self.credit, self.queues_in)

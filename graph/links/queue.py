@@ -124,6 +124,11 @@ class QueueOut:
         return self._dealer.settled
 
     @property
+    def finished(self) -> bool:
+        """True when the takers are done with every message, as far as they have said."""
+        return self._dealer.depth == 0
+
+    @property
     def full(self) -> bool:
         """True when `depth` messages are neither done nor dropped."""
         return self._dealer.full

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,9 @@ def graph_run(folder: Path, file: Path | str, *arguments: str, **environment: st
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            for name in ("rings", "scratch"):  # what a graph that had to be killed has elsewhere
+                for link in runtime.rglob(name):
+                    shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @contextmanager

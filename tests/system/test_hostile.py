@@ -161,8 +161,9 @@ def test_every_socket_of_a_node_is_fed_hostile_input_and_it_lives(tmp_path: Path
         for where in ("bad.jobs->mid.y: ", "bad.out->mid.x: ", ""):
             assert sum(rejections(run, where)) > 0
             assert len(rejections(run, where)) <= wall_s + 1, "told once a second at most"
-        for edge in ("bad.jobs->mid.y", "bad.out->mid.x"):
-            assert run.edge(edge)["rejected"] == sum(rejections(run, f"{edge}: "))
+        for edge, clearly in (("bad.jobs->mid.y", unreadable), ("bad.out->mid.x", int(bad.read_text()))):
+            told = sum(rejections(run, f"{edge}: "))  # what came in the last second is in the report alone
+            assert clearly <= told <= run.edge(edge)["rejected"] <= EACH
         assert not re.search(r"[\x00-\x09\x0b-\x1f]", run.stderr), "what strangers say moves nobody's cursor"
         stream, queue = run.edge("src.out->mid.x"), run.edge("src.out->mid.y")
         assert stream["sent"] == stream["delivered"] + stream["dropped"]

@@ -223,17 +223,19 @@ class Chain:
         self.deal()
 
     def drain(self) -> None:
-        """Serve every wire until nothing moves."""
-        moving = True
-        while moving:
-            moving = False
+        """Serve every wire until nothing changes any more."""
+        before: Any = None
+        while before != (before := self._picture()):
             for name in self.workers:
-                for serve in (self.arrive, self.work, self.sink_hears):
-                    while serve(name):
-                        moving = True
+                while self.arrive(name) or self.work(name) or self.sink_hears(name):
+                    pass
                 self.sink_acknowledges()
                 while self.worker_hears(name):
                     pass
                 self.worker_acknowledges(name)
                 while self.src_hears(name):
                     pass
+
+    def _picture(self) -> Any:
+        workers = [(len(w.inbox), w.said, w.dealer.depth) for w in self.workers.values()]
+        return len(self.effects), self.dealer.depth, workers, [len(wire) for wire in self.to_worker.values()]
