@@ -411,7 +411,7 @@ class FramesConfig(CountConfig):
 
 
 class Frames(Count):
-    """Sends sound: all samples of frame n have the value n."""
+    """Sends sound: all samples of frame n have the value n, up to 30,000."""
 
     Config = FramesConfig
     config: FramesConfig
@@ -424,7 +424,7 @@ class Frames(Count):
                 continue
             n = step.body.n  # type: ignore[attr-defined]
             frame = AudioFrame(sample_rate=16_000, start=n * self.config.samples)
-            yield self.audio(frame, n.to_bytes(2, "little") * self.config.samples, session=step.session, turn=n + 1)
+            yield self.audio(frame, (n % 30_000).to_bytes(2, "little") * self.config.samples, session=step.session, turn=n + 1)
 
 
 class CollectLevels(Node):
