@@ -27,6 +27,19 @@ WORK_US = 1_000  # one of several may hold about so much work: a busy taker is s
 LONE_WORK_US = 128_000  # and a lone one so much: what is lost with it, where messages are not kept
 
 
+def slowest_now(slowest_us: int, busy_us: int) -> int:
+    """What a taker's longest job lately took, after an acknowledgement that tells of one of `busy_us`.
+
+    The taker reckons it too: it must not hold back acknowledgements for more than half of a window that has become small.
+    """
+    return max(busy_us, slowest_us * 7 // 8)
+
+
+def window_for(slowest_us: int, work_us: int, depth: int) -> int:
+    """Messages that a taker of such jobs may hold, so that it has about `work_us` of work in hand."""
+    return min(max(1, work_us // max(1, slowest_us)), WINDOW_MAX, depth)
+
+
 class Parcel(msgspec.Struct, eq=False):
     """A message that its producer answers for."""
 
@@ -189,8 +202,8 @@ class Dealer:
         if lane is None or lane.life != life or not lane.freed <= freed <= lane.sent:
             return []  # not of this lane: late words of a former life, or nonsense
         if freed > lane.freed:
-            lane.slowest_us = max(busy_us, lane.slowest_us * 7 // 8)
-            lane.window = min(max(1, self._work_us // max(1, lane.slowest_us)), WINDOW_MAX, self._depth)
+            lane.slowest_us = slowest_now(lane.slowest_us, busy_us)
+            lane.window = window_for(lane.slowest_us, self._work_us, self._depth)
         if not self._tracks:
             self._unfinished -= freed - lane.freed
             lane.freed = freed

@@ -24,7 +24,7 @@ from graph.links.base import (
     waiting,
 )
 from graph.links.counts import COUNTED, DROPPED, DUPLICATES, FREED, IN_HAND, LANE_LIFE, Cells, EdgeStatistics, clear
-from graph.links.dealer import WINDOW_MAX
+from graph.links.dealer import LONE_WORK_US, slowest_now, window_for
 from graph.links.payloads import PayloadsIn
 from graph.links.queue import END, HELLO, PULL_MARK, Ack, Greeting, Hello, QueueEnd
 from graph.links.receipts import Receipt, Receipts
@@ -50,12 +50,21 @@ class TakerLane:
     cells: Cells
     tracks: bool  # its producer wants to know which messages are done
     eager: bool  # its producer has others to give its messages to, and waits for this taker's word
-    batch: int  # messages to acknowledge together
+    depth: int
+    part: int  # of a lone taker's credit, that it holds back acknowledgements for
+    batch: int = 1  # messages to acknowledge together
+    slowest_us: int = 0  # what its producer makes of our words
     expected: int = 0
     unsent: int = 0  # finished and not told yet
     held_back: bool = False  # there is something to tell
     done: list[int] = field(default_factory=list)  # not told yet
     busy_us: int = 0
+
+    def reckon(self, busy_us: int) -> None:
+        """How many messages to acknowledge together, after the producer was told of a job of so long."""
+        self.slowest_us = slowest_now(self.slowest_us, busy_us)
+        credit = window_for(self.slowest_us, LONE_WORK_US, self.depth)
+        self.batch = ACK_EVERY if self.eager else max(1, credit // self.part)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,15 +114,15 @@ class QueueIn:
         edge = route.edge
         receipts = Receipts(self._done, self._repeatable) if edge.delivery == "at_least_once" else None
         taking = self._edges[edge.id.encode()] = _Taking(route, receipts)
-        # Never more than half of the credit; a queue that drops when it is full should not seem to be.
-        credit = min(edge.depth, WINDOW_MAX)
-        batch = ACK_EVERY if shared else max(1, credit // (2 if edge.when_full == "block" else 8))
+        part = 2 if edge.when_full == "block" else 8  # a queue that drops when it is full should not seem to be
         tracks = receipts is not None or edge.order == "session"
         for instance, endpoint in producers:
             cells = self._lane_cells(edge.id, instance)
             clear(cells)
             credit_socket = self._credit_socket(instance, endpoint)
-            taking.lanes[instance] = TakerLane(edge.id, instance, credit_socket, cells, tracks, shared, batch)
+            lane = TakerLane(edge.id, instance, credit_socket, cells, tracks, shared, edge.depth, part)
+            lane.reckon(0)
+            taking.lanes[instance] = lane
 
     def _credit_socket(self, instance: str, endpoint: str) -> zmq.Socket[bytes]:
         if instance not in self._producers:
@@ -187,7 +196,8 @@ class QueueIn:
             raise MessageError(f"of an earlier life of '{lane.producer}'")
         lane.cells[COUNTED] = lane.cells[FREED] = lane.cells[IN_HAND] = 0
         lane.cells[LANE_LIFE] = life
-        lane.expected = lane.unsent = 0
+        lane.expected = lane.unsent = lane.busy_us = lane.slowest_us = 0
+        lane.reckon(0)
         lane.done.clear()
 
     def _notice(self, frames: list[bytes]) -> Ended | None:
@@ -289,6 +299,8 @@ class QueueIn:
         cells = lane.cells
         notice = Ack(self._instance, lane.edge, cells[FREED], self._life, cells[LANE_LIFE], lane.done, lane.busy_us)
         lane.credit.send(_encode(notice))
+        if lane.unsent:  # else the producer makes nothing of it either
+            lane.reckon(lane.busy_us)
         lane.unsent = lane.busy_us = 0
         lane.done.clear()
         if lane.held_back:
