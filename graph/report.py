@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from graph.control import Beat, TurnMark
-from graph.links.counts import Counts, EdgeStatistics, upper_us
+from graph.links.counts import ASTRAY, Counts, EdgeStatistics, upper_us
 from graph.plan import Edge, Instance, Plan
 
 MARKS_KEPT = 100_000  # the newest; about ten thousand turns, so that a graph may run for months
@@ -30,17 +30,24 @@ class Report:
         self._pids[instance] = pid
 
     def buried(self, instance: str, counts: Counts | None) -> None:
-        """An instance died. What waited in its inbox is lost; on queues its producers count that.
+        """An instance died. What it had heard of a stream and not accounted for is lost; on queues its producers count that.
 
         Of a program, which leaves no counters behind, the last beat counts.
         """
         last = self._beats.pop(instance, Beat())
         sent, edges = (last.sent, last.edges) if counts is None else (counts.sent(), counts.statistics())
+        heard = {} if counts is None else counts.heard()
         for edge in self._plan.edges:
-            if edge.id in edges:
-                if edge.link == "stream":
-                    edges[edge.id].dropped += edges[edge.id].depth
-                edges[edge.id].depth = 0
+            of_it = edges.get(edge.id)
+            if of_it is None:
+                continue
+            source = f"{edge.producer}.{edge.port}"
+            if edge.link == "stream" and counts is not None and source in heard:
+                astray = counts.edges[edge.id][ASTRAY]
+                of_it.dropped = heard[source] - of_it.delivered - of_it.stale - (of_it.rejected - astray)
+            elif edge.link == "stream":
+                of_it.dropped += of_it.depth
+            of_it.depth = 0
         self._dead.append((instance, Beat(sent, edges)))
 
     def add(self, instance: str, beat: Beat) -> None:

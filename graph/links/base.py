@@ -13,7 +13,7 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError, NodeError
-from graph.links.counts import DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells, EdgeStatistics, statistics
+from graph.links.counts import ASTRAY, DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells, EdgeStatistics, statistics
 from graph.message import BodyDecoder, Header, Kind, Message, decode_header
 from graph.plan import Edge
 
@@ -88,9 +88,10 @@ class Route:
         """What has been counted at this end of the edge."""
         return statistics(self.cells)
 
-    def rejected(self, reason: Exception) -> None:
-        """A frame that was meant for this edge is no message for it."""
+    def rejected(self, reason: Exception, numbered: bool = False) -> None:
+        """A frame that was meant for this edge is no message for it, though it may have had its number there."""
         self.cells[REJECTED] += 1
+        self.cells[ASTRAY] += not numbered
         told = str(reason)[:TOLD]
         self.reason = told if told.isprintable() else repr(told)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -19,7 +20,8 @@ Name = TypeVar("Name")
 
 # cells of an edge, at one end of it
 SENT, DELIVERED, DROPPED, STALE, REJECTED, RESENT, DUPLICATES, DEAD, BYTES, DEPTH, DEPTH_MAX, SILENT = range(12)
-LATENCY = 12  # the first cell of the histogram
+ASTRAY = 12  # of those rejected, frames that took no place among the numbers of a stream
+LATENCY = 13  # the first cell of the histogram
 BUCKETS = 108  # up to 134 s
 EDGE_CELLS = LATENCY + BUCKETS
 
@@ -28,10 +30,11 @@ EDGE_CELLS = LATENCY + BUCKETS
 COUNTED, FREED, IN_HAND, LANE_LIFE = range(4)
 LANE_CELLS = 4
 
-# cells of a stream, by partition: the next number to send, or to expect; at a consumer also the producer's life
+# cells of a stream, by partition: the next number to send, or to expect; at a consumer also the producer's life, what it
+# has heard of former lives of the producer, and the sum of the numbers that its own life began with
 PARTITIONS = 64  # sessions are spread over this many topics of a port; replicas share the topics out
-LIFE = PARTITIONS
-STREAM_CELLS = PARTITIONS + 1
+LIFE, FORMER, BEGAN = range(PARTITIONS, PARTITIONS + 3)
+STREAM_CELLS = PARTITIONS + 3
 
 
 def bucket(us: int) -> int:
@@ -109,6 +112,12 @@ def statistics(cells: Cells) -> EdgeStatistics:
     )
 
 
+def begin_life(cells: Cells, life: int) -> None:
+    """A producer's next life begins: its numbers do so at 0. In one store, so that a kill finds the old or the new."""
+    heard = cells[FORMER] + sum(cells[:PARTITIONS])
+    cells[:] = memoryview(array("Q", [0] * PARTITIONS + [life + 1, heard, cells[BEGAN]]))
+
+
 def clear(cells: Cells) -> None:
     """Set all to 0."""
     for index in range(len(cells)):
@@ -177,6 +186,7 @@ class Counts:
         if former is not None:
             for key, cells in counts.expecting.items():
                 cells[:] = former.expecting[key]
+                cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])
         half.rename(path)
         return counts
 
@@ -201,6 +211,13 @@ class Counts:
         found: dict[str, dict[str, LaneCounts]] = {}
         for (edge, producer), cells in self.lanes.items():
             found.setdefault(edge, {})[producer] = LaneCounts(cells[LANE_LIFE], cells[COUNTED], cells[IN_HAND] - 1)
+        return found
+
+    def heard(self) -> dict[str, int]:
+        """By `<node>.<port>`, the messages of it that this life is to account for: its gaps, and all that came."""
+        found: dict[str, int] = {}
+        for (_, source), cells in self.expecting.items():
+            found[source] = found.get(source, 0) + cells[FORMER] + sum(cells[:PARTITIONS]) - cells[BEGAN]
         return found
 
     def sent(self) -> dict[str, int]:

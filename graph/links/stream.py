@@ -33,7 +33,7 @@ from graph.links.base import (
     socket,
     waiting,
 )
-from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, clear
+from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
@@ -296,7 +296,7 @@ class StreamIn:
             try:
                 body = route.decoder.decode(header)
             except MessageError as error:
-                route.rejected(error)
+                route.rejected(error, numbered=True)
                 continue
             deliver(Arrival(route, received(header, body, payload)))
 
@@ -331,12 +331,8 @@ class StreamIn:
         for former in range(max(known, life - LIVES_SETTLED), life):
             self._settle(producer, instance, former)
         for cells in producer.cells.values():
-            self._renew(cells, life)
-
-    def _renew(self, cells: Cells, life: int) -> None:
-        if cells[LIFE] < life + 1:
-            clear(cells)
-            cells[LIFE] = life + 1
+            if cells[LIFE] < life + 1:
+                begin_life(cells, life)
 
     def _settle(self, producer: _Producer, instance: str, life: int) -> None:
         """All of a life has been heard that ever will be."""
@@ -345,7 +341,8 @@ class StreamIn:
             sent = self._left_behind(instance, life)
         for source, cells in producer.cells.items():
             if cells[LIFE] <= life + 1 and sent is not None:
-                self._renew(cells, life)
+                if cells[LIFE] < life + 1:
+                    begin_life(cells, life)
                 self._lost_until(producer, source, sent)
 
     def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
@@ -399,10 +396,13 @@ class StreamIn:
         cells, prefix = producer.cells[source], source.decode() + "/"
         for topic, number in sent.items():
             partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
-            if partition in self._partitions[source] and 0 < number - cells[partition] <= MISSING_MAX:
-                for route in self._routes[source]:
-                    route.cells[DROPPED] += number - cells[partition]
+            if partition not in self._partitions[source]:
+                continue
+            missing = number - cells[partition]
+            if 0 < missing <= MISSING_MAX:
                 cells[partition] = number
+                for route in self._routes[source]:
+                    route.cells[DROPPED] += missing
 
     def statistics(self) -> dict[str, EdgeStatistics]:
         """By edge, what has been counted at this end."""

@@ -1,7 +1,4 @@
-"""Streams that are too fast for their listeners: what was sent was delivered or dropped, to the message, whoever is killed.
-
-A listener that is killed in the microseconds between taking a message and counting it leaves that one uncounted, one a kill.
-"""
+"""Streams that are too fast for their listeners: what was sent was delivered or dropped, to the message, whoever is killed."""
 
 from __future__ import annotations
 
@@ -97,7 +94,7 @@ def test_every_message_of_a_minute_is_accounted_for(tmp_path: Path) -> None:
         for node in ("oldest", "newest", "shared", "mortal", "mortals"):
             edge = run.edge(f"src.out->{node}.x")
             assert edge["sent"] == 60_000
-            assert 0 <= 60_000 - edge["delivered"] - edge["dropped"] <= restarts(run, node), (node, edge)
+            assert edge["delivered"] + edge["dropped"] == 60_000, (node, edge)
             assert edge["dropped"] > 10_000 < edge["delivered"], "it was slower than what came"
             assert edge["rejected"] == edge["depth"] == 0
         for node in ("oldest", "newest", "shared"):
@@ -125,8 +122,7 @@ def test_all_is_accounted_for_when_producers_and_consumers_are_killed_together(t
         assert run.wait() == 0, run.stderr
         for name in ("src.out->slow.x", "slow.out->end.x", "src.out->end.y"):
             edge = run.edge(name)
-            uncounted = edge["sent"] - edge["delivered"] - edge["dropped"]
-            assert 0 <= uncounted <= restarts(run, edge["edge"].partition("->")[2].partition(".")[0]), edge
+            assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
         assert restarts(run, "src") >= 2
         run.all_gone()
 

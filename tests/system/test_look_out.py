@@ -22,8 +22,8 @@ def test_the_newest_is_kept_while_a_handler_runs_long(tmp_path: Path) -> None:
         assert run.wait() == 0, run.stderr
         first, *later = [int(line.split()[1]) for line in (tmp_path / "heard.txt").read_text().splitlines()]
         assert first == 0
-        assert len(later) == 5
         assert later[0] > 1000, "left in the sockets, the first two hundred would have been kept"
+        assert later[-1] == 1499
         edge = run.edge("src.out->end.x")
         assert edge["sent"] == 1500 == edge["delivered"] + edge["dropped"]
         run.all_gone()

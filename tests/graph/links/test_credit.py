@@ -21,11 +21,9 @@ def test_both_ends_make_the_same_of_a_taker_s_words(when_full: str, part: int, d
     cells = Counts.in_memory(Index(lanes=[(edge.id, "src")])).lanes[edge.id, "src"]
     taker = TakerLane(edge.id, "src", None, cells, False, False, depth, part)  # type: ignore[arg-type]
     taker.reckon(0)
-    freed = 0
-    for busy_us in jobs_us:
+    for freed, busy_us in enumerate(jobs_us, 1):
         assert 1 <= taker.batch <= dealer.lanes["dst"].window
         assert dealer.deal_at_once() is not None
-        freed += 1
         dealer.acknowledged("dst", 0, freed, [], busy_us)
         taker.reckon(busy_us)
     assert 1 <= taker.batch <= max(1, dealer.lanes["dst"].window // part)
