@@ -11,7 +11,8 @@ from typing import Literal
 
 from bench.transport.cells import Cell
 
-Figure = Literal["p50_us", "p99_us", "per_second", "lost", "cpu_us", "memory_mb"]
+Figure = Literal["p50_us", "p99_us", "per_second", "lossless_per_second", "lost", "cpu_us", "memory_mb"]
+MORE_IS_BETTER: frozenset[Figure] = frozenset({"per_second", "lossless_per_second"})
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,20 @@ class Results:
         return spread(run.figure(figure) for run in self.of(arm, cell))
 
     def ratio(self, arm: str, others: Sequence[str], cell: Cell, figure: Figure) -> Spread | None:
-        """One arm's figure over the least of the others', round by round, so that what the machine did in a round cancels."""
+        """One arm's figure over the best of the others', round by round, so that what the machine did in a round cancels."""
         return spread(self._ratios(arm, others, cell, figure))
 
     def _ratios(self, arm: str, others: Sequence[str], cell: Cell, figure: Figure) -> Iterable[float]:
-        theirs = {(run.arm, run.round): run.figure(figure) for other in others for run in self.of(other, cell)}
+        best = max if figure in MORE_IS_BETTER else min
+        theirs: dict[int, list[float]] = {}
+        for run in (run for other in others for run in self.of(other, cell)):
+            value = run.figure(figure)
+            if value:
+                theirs.setdefault(run.round, []).append(value)
         for run in self.of(arm, cell):
             mine = run.figure(figure)
-            known = [value for other in others if (value := theirs.get((other, run.round))) is not None]
-            if mine is not None and known and min(known) > 0:
-                yield mine / min(known)
+            if mine is not None and run.round in theirs:
+                yield mine / best(theirs[run.round])
 
 
 def rotated(arms: Sequence[str], by: int) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +183,3 @@ class _Desk:
         log = self._run / "log"
         lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1][:200] if lines else "it said nothing"
-
-
-Progress = Callable[[str], None]

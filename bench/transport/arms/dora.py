@@ -36,7 +36,10 @@ class Dora(PeerArm):
         return {**super().environment(run, task), "DORA_LOG_LEVEL": "error"}
 
     def _nodes(self, task: Task) -> list[dict[str, object]]:
-        sends: dict[str, object] = {"outputs": ["data"], **({"shared_memory_pool_size": POOL} if task.size >= POOL_FROM else {})}
+        sends: dict[str, object] = {
+            "outputs": ["data"],
+            **({"shared_memory_pool_size": POOL} if task.size >= POOL_FROM else {}),
+        }
         nodes = [{"id": "source", **self._runs("source"), **sends}]
         last = "source"
         for hop in range(1, task.hops):

@@ -1,6 +1,6 @@
 """dora: nodes that `dora run` starts; the payload is an Arrow array of bytes, the rest is metadata.
 
-    python -m bench.transport.peers.dora_nodes (source | relay | sink NUMBER)
+python -m bench.transport.peers.dora_nodes (source | relay | sink NUMBER)
 """
 
 from __future__ import annotations

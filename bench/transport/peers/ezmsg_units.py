@@ -1,6 +1,6 @@
 """ezmsg: units that each run in a process of their own; messages are data classes, arrays travel in its shared memory.
 
-    python -m bench.transport.peers.ezmsg_units
+python -m bench.transport.peers.ezmsg_units
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Redis pub/sub: the header's length, the MessagePack header and the payload in one message, as Redis takes one value.
 
-    python -m bench.transport.peers.redis_pubsub (source | relay HOP | sink HOP NUMBER)
+python -m bench.transport.peers.redis_pubsub (source | relay HOP | sink HOP NUMBER)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Raw pyzmq over ipc: a MessagePack header and the payload as a frame of its own, blocking receives, default marks.
 
-    python -m bench.transport.peers.zeromq (pubsub|pushpull) (source | relay HOP | sink HOP NUMBER)
+python -m bench.transport.peers.zeromq (pubsub|pushpull) (source | relay HOP | sink HOP NUMBER)
 """
 
 from __future__ import annotations
