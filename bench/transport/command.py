@@ -19,6 +19,7 @@ from bench.transport.picture import picture as drawn
 from bench.transport.rounds import Plan, run_all
 from bench.transport.targets import compared
 
+WIDTH = 128  # columns; a row of figures that is broken into pieces is worse than one that runs over
 SHAPES = Enum("SHAPES", {shape: shape for shape in ("1 hop", "3 hops", "fan-out")}, type=str)  # type: ignore[misc]
 
 
@@ -39,13 +40,14 @@ def transport(
 ) -> None:
     """Our streams and queues against raw pyzmq, dora, ezmsg, Redis and pipes: the same messages, one way, on this machine.
 
-    Every arm runs in processes of its own; ours is `graph run` on a file like any other. Within a round the arms take turns
-    in a rotating order, figures are medians over the rounds. docs/benchmarks.md says how to read them and what they do not show.
+    Every arm runs in processes of its own; ours is `graph run` on a file like any other. In every round the arms take
+    turns in a rotating order; figures are medians over the rounds. docs/benchmarks.md says how to read them and what
+    they do not show.
 
-    The peers are installed by `make bench-peers`; one that is missing is left out. All of it takes about 45 minutes, on a
-    machine that should have nothing else to do.
+    The peers are installed by `make bench-peers`; one that is missing is left out. Everything together takes about 45
+    minutes, on a machine that should have nothing else to do.
     """
-    console = Console()
+    console = Console(width=max(Console().width, WIDTH))
     if show is not None:
         results, missing = record.load(show)
     else:

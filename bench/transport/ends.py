@@ -145,7 +145,7 @@ class Sink:
         self.over = False
 
     def take(self, phase: int, number: int, sent_ns: int, payload: Sequence[int] | Any) -> bool:
-        """A message is there; its payload is touched, so that one that was only promised is there too. True: it was the last."""
+        """A message is there; its payload is touched, lest it was only promised. True: it was the last."""
         payload[0], payload[-1]
         at_ns = now_ns()
         if phase == COUNTED:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from bench.transport import processes
 from bench.transport.arms.base import Arm
 from bench.transport.cells import Cell
@@ -138,7 +140,7 @@ class _Desk:
             processes=len(everybody),
         )
 
-    def _taking_part(self) -> list[processes.psutil.Process]:
+    def _taking_part(self) -> list[psutil.Process]:
         return processes.taking_part(self._run, [root.pid for root in self._roots])
 
     def _notes(self, sink: int, what: str) -> array[int]:

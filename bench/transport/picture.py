@@ -68,10 +68,11 @@ def picture(results: Results) -> str:
             body += _drawn(panel, MARGIN + column * (PANEL_WIDTH + GAP), y)
         y += max(panel.height for panel in side_by_side) + GAP
     width, height = 2 * MARGIN + COLUMNS * PANEL_WIDTH + (COLUMNS - 1) * GAP, y + MARGIN
+    box = f'width="{width}" height="{height}"'
     head = "One-way latency between Python processes (p50) and rate, median and range of the rounds, log scale"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {box} role="img">',
             f"<title>{head}</title><style>{STYLE}</style>",
             f'<rect class="ground" width="{width}" height="{height}" rx="6"/>',
             _text(MARGIN, MARGIN + 12, head, "head"),

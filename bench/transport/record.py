@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def as_json(results: Results, arms: Iterable[Arm], missing: dict[str, str], left
     """What is written; `summary` and `targets` follow from `runs` and spare a reader the arithmetic."""
     return {
         "format": FORMAT,
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": _machine(),
         "versions": {arm.name: arm.versions for arm in arms if arm.name not in missing},
         "missing": missing,

@@ -12,6 +12,8 @@ from bench.transport.cells import Cell
 from bench.transport.figures import Figure, Results, Spread
 from bench.transport.targets import QUEUE, STREAM, judged
 
+FIGURE_MAX = 30  # characters; what is longer is a sentence, and may be broken
+
 
 @dataclass(frozen=True)
 class Table:
@@ -24,7 +26,10 @@ class Table:
     def as_rich(self) -> RichTable:
         table = RichTable(title=self.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
         for number, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if number else "left")
+            # A heading may be broken between words, a figure not at all.
+            table.add_column(
+                column, justify="right" if number else "left", no_wrap=False, min_width=_widest(column, number, self.rows)
+            )
         for row in self.rows:
             table.add_row(*row, style="bold" if row[0].startswith("voicegraph") else None)
         return table
@@ -32,6 +37,12 @@ class Table:
     def as_markdown(self) -> str:
         lines = [f"**{self.title}**", "", _line(self.columns), "|---|" + "---:|" * (len(self.columns) - 1)]
         return "\n".join([*lines, *(_line(row) for row in self.rows)])
+
+
+def _widest(column: str, number: int, rows: Sequence[Sequence[str]]) -> int:
+    """Of the words of a heading, and of the figures below it."""
+    figures = [len(row[number]) for row in rows] if number else []
+    return max([*map(len, column.split()), *(length for length in figures if length < FIGURE_MAX)], default=0)
 
 
 def _line(row: Iterable[str]) -> str:
@@ -102,7 +113,7 @@ def details(results: Results, cell: Cell) -> Table:
         rows.append(
             [
                 arm + (f" ({failures} of {len(runs)} failed)" if failures else ""),
-                f"{_number(p50.median)} ({_number(p50.low)}–{_number(p50.high)})",
+                _number(p50.median) + (f" ({_number(p50.low)}–{_number(p50.high)})" if len(runs) > 1 else ""),
                 *(_number(value.median) if value else "" for value in (p99, rate)),
                 _percent(lost),
                 *(_number(value.median) if value else "" for value in (cpu, memory)),
@@ -139,7 +150,9 @@ def _number(value: float) -> str:
 def _percent(lost: Spread | None) -> str:
     if lost is None:
         return ""
-    return "0" if lost.high == 0 else f"{100 * lost.median:.2g} % (–{100 * lost.high:.2g} %)"
+    if lost.high == 0:
+        return "0"
+    return f"{100 * lost.median:.3g} %" + (f" (up to {100 * lost.high:.3g} %)" if lost.high > lost.median else "")
 
 
 def _ratio(ratio: Spread | None, spread_too: bool = False) -> str:

@@ -1,8 +1,9 @@
 """dora, as `dora run` starts a dataflow.
 
 Two settings of its inputs. `drop_oldest` with room for the whole run is its low-latency way: nodes talk directly to each other.
-With `backpressure` every message goes through the daemon, and nothing is lost. For large messages both get a shared memory pool that
-holds what is under way (8 MB at 50/s: 2 ms with it, 18 ms with the default); for small ones it would only cost memory.
+With `backpressure` every message goes through the daemon, which keeps up to ten times the depth and drops the rest.
+For large messages both get a shared memory pool that holds what is under way (8 MB at 50/s: 2 ms with it, 18 ms with the
+default); for small ones it would only cost memory.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Dora(PeerArm):
 
 
 class DoraBackpressure(Dora):
-    """Inputs that hold their producer up; over one hop only, the others are compared with the faster way."""
+    """Inputs that wait as long as there is room; over one hop only, the other shapes are compared with the direct way."""
 
     name = "dora backpressure"
     policy = "backpressure"

@@ -13,7 +13,7 @@ from bench.transport.ends import Task
 class Pipe(Publish):
     """A pipe a listener, bytes in and out."""
 
-    name = "multiprocessing.Pipe"
+    name = "Pipe"
 
     def commands(self, run: Path, task: Task) -> list[list[str]]:
         return [self.python("pipes")]

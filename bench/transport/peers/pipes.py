@@ -1,4 +1,4 @@
-"""multiprocessing.Pipe: for each message the header's bytes, then the payload's. A pipe has one reader, so to N sinks it is sent N times.
+"""multiprocessing.Pipe: for each message the header's bytes, then the payload's; to N sinks it is sent N times.
 
 python -m bench.transport.peers.pipes       is the source; relays and sinks are its children
 """
