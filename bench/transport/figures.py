@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.transport.arms import ARMS
 from bench.transport.cells import Cell
 
 Figure = Literal["p50_us", "p99_us", "per_second", "lossless_per_second", "lost", "cpu_us", "memory_mb"]
@@ -105,7 +106,10 @@ class Results:
 
     @property
     def arms(self) -> list[str]:
-        return list(dict.fromkeys(run.arm for run in self.runs))
+        """In the order of the table, not in that of running, which rotates."""
+        names = [arm.name for arm in ARMS]
+        found = dict.fromkeys(run.arm for run in self.runs)
+        return sorted(found, key=lambda name: names.index(name) if name in names else len(names))
 
     def of(self, arm: str, cell: Cell) -> list[Run]:
         """The rounds of one arm in one cell."""

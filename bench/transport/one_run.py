@@ -9,7 +9,7 @@ import tempfile
 import time
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,8 @@ class _Desk:
         self._gather("saved", sinks, START_WITHIN_S, "the notes were not written")
         if not self._sent_ns:  # a source may still be busy telling a listener that has all it wants
             self._gather("sent", ["source"], START_WITHIN_S, "the source did not end")
-        self._answer("source", "stop")
+        with suppress(RunFailed):  # one that saw its sinks leave has left too
+            self._answer("source", "stop")
         return run_of(
             arm,
             self._cell,

@@ -26,10 +26,9 @@ class Table:
     def as_rich(self) -> RichTable:
         table = RichTable(title=self.title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
         for number, column in enumerate(self.columns):
-            # A heading may be broken between words, a figure not at all.
-            table.add_column(
-                column, justify="right" if number else "left", no_wrap=False, min_width=_widest(column, number, self.rows)
-            )
+            figures = max((len(row[number]) for row in self.rows), default=0)
+            heading = column if len(column) <= figures else column.replace(" ", "\n")
+            table.add_column(heading, justify="right" if number else "left", no_wrap=0 < figures <= FIGURE_MAX)
         for row in self.rows:
             table.add_row(*row, style="bold" if row[0].startswith("voicegraph") else None)
         return table
@@ -37,12 +36,6 @@ class Table:
     def as_markdown(self) -> str:
         lines = [f"**{self.title}**", "", _line(self.columns), "|---|" + "---:|" * (len(self.columns) - 1)]
         return "\n".join([*lines, *(_line(row) for row in self.rows)])
-
-
-def _widest(column: str, number: int, rows: Sequence[Sequence[str]]) -> int:
-    """Of the words of a heading, and of the figures below it."""
-    figures = [len(row[number]) for row in rows] if number else []
-    return max([*map(len, column.split()), *(length for length in figures if length < FIGURE_MAX)], default=0)
 
 
 def _line(row: Iterable[str]) -> str:

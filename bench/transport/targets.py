@@ -37,13 +37,16 @@ class Target:
         return f"{'at least' if self.figure in MORE_IS_BETTER else 'at most'} {self.limit:g}"
 
     def judge(self, results: Results) -> tuple[Verdict, Spread | None]:
-        """By the median of the rounds' ratios; an arm that lost a message in any round has no lossless rate to be proud of."""
+        """By the median of the rounds' ratios; where a rate has to be lossless, it is only met without loss in any round."""
         ratio = results.ratio(self.arm, self.others, self.cell, self.figure)
-        if ratio is None:
-            return "not measured", None
         if self.figure in MORE_IS_BETTER:
-            lost = results.spread(self.arm, self.cell, "lost")
-            met = ratio.median >= self.limit and lost is not None and lost.high == 0
+            ours = results.spread(self.arm, self.cell, "lost")
+            theirs = [results.spread(other, self.cell, "lost") for other in self.others]
+            if ours is None or not any(theirs):
+                return "not measured", None
+            met = ours.high == 0 and (ratio is None or ratio.median >= self.limit)
+        elif ratio is None:
+            return "not measured", None
         else:
             met = ratio.median <= self.limit
         return ("met" if met else "missed"), ratio
