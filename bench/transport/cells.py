@@ -9,7 +9,7 @@ KB, MB = 1024, 1024 * 1024
 SIZES = (KB, 64 * KB, MB, 8 * MB)
 RATES = (50, 1000, 0)  # per second; 0: flat out
 # Messages; so many that buffers do not hide how fast they are taken: of 20,000 of 1 KB some arms keep a quarter in memory.
-FLAT_OUT = {KB: 100_000, 64 * KB: 10_000, MB: 1_000, 8 * MB: 100}
+FLAT_OUT = {KB: 100_000, 64 * KB: 10_000, MB: 500, 8 * MB: 60}
 FAN_OUTS = (2, 4, 8)
 BYTE_RATE_MAX = 1_000_000_000  # per second and receiver; a machine that copies twice is at the end of its memory there
 SECONDS = {50: 3.2, 1000: 2.5}  # how long a paced run lasts, by rate

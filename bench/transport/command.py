@@ -34,7 +34,7 @@ def transport(
     ] = None,
     shape: Annotated[list[SHAPES] | None, typer.Option(help="Only this shape; may be repeated.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every run and the summary to this file.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw p50 and rates into this SVG file.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw p50 and rates of the main cells into this SVG file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file as Markdown.")] = None,
     show: Annotated[Path | None, typer.Option(help="Run nothing: show the --json file of an earlier run.")] = None,
 ) -> None:

@@ -10,13 +10,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from bench.transport.cells import Cell
+from bench.transport.cells import KB, MB, Cell
 from bench.transport.figures import Figure, Results, Spread
 
 COLUMNS = 2
 LABEL, PLOT, VALUE = 140, 240, 70  # widths within a panel
 PANEL_WIDTH = LABEL + PLOT + VALUE
 ROW, TITLE, AXIS, GAP, MARGIN = 17, 24, 22, 16, 16  # heights, and what is between
+
+# What a page has room for, when there is more: the keys of cells.
+HEADLINES = (
+    Cell(KB, 50).key,
+    Cell(KB, 1000).key,
+    Cell(MB, 50).key,
+    Cell(8 * MB, 50).key,
+    Cell(KB, 50, hops=3).key,
+    Cell(KB, 50, sinks=8).key,
+    Cell(MB, 50, sinks=8).key,
+    Cell(KB, 0).key,
+)
 
 STYLE = """
 text { font: 11px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #33383d }
@@ -58,8 +70,9 @@ class Panel:
 
 
 def picture(results: Results) -> str:
-    """The SVG of all cells: latency where they are paced, deliveries per second where they are flat out."""
-    panels = [panel for cell in sorted(results.cells, key=_order) if (panel := _panel(results, cell)).dots]
+    """The SVG of the cells that matter most: latency where they are paced, deliveries per second where they are flat out."""
+    cells = results.cells if len(results.cells) <= len(HEADLINES) else [one for one in results.cells if one.key in HEADLINES]
+    panels = [panel for cell in sorted(cells, key=_order) if (panel := _panel(results, cell)).dots]
     body: list[str] = []
     y = MARGIN + 30
     for start in range(0, len(panels), COLUMNS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bench.transport.arms.base import Arm
+from bench.transport.arms.base import ROOT, Arm
 from bench.transport.cells import Cell
 from bench.transport.figures import Figure, Results, Run
 from bench.transport.targets import judged
@@ -27,6 +28,7 @@ def as_json(results: Results, arms: Iterable[Arm], missing: dict[str, str], left
     return {
         "format": FORMAT,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
         "machine": _machine(),
         "versions": {arm.name: arm.versions for arm in arms if arm.name not in missing},
         "missing": missing,
@@ -54,6 +56,15 @@ def _summary(results: Results) -> Iterable[dict[str, Any]]:
             if results.of(arm, cell):
                 spreads = {figure: results.spread(arm, cell, figure) for figure in FIGURES}
                 yield {"cell": cell.name, "arm": arm, **{f: asdict(s) if s else None for f, s in spreads.items()}}
+
+
+def _commit() -> str:
+    """Of the checkout that was measured, "-dirty" when something in it was changed; empty where there is no git."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def _machine() -> dict[str, Any]:
