@@ -54,7 +54,8 @@ def everything(results: Results, missing: dict[str, str]) -> Iterator[Table]:
         yield overview("Deliveries per second, flat out (* with loss)", results, flat_out, arms, missing, "per_second")
     for cell in results.cells:
         yield details(results, cell)
-    yield targets(results)
+    if judged(results):
+        yield targets(results)
 
 
 def overview(
@@ -118,10 +119,10 @@ def details(results: Results, cell: Cell) -> Table:
 
 def targets(results: Results) -> Table:
     """What was aimed at and what came out."""
-    rows = [
-        [target.text, target.bound, _ratio(ratio, spread_too=True) or "–", verdict]
-        for target, verdict, ratio in judged(results)
-    ]
+    rows = []
+    for target, verdict, ratio in judged(results):
+        shown = _ratio(ratio, spread_too=True) or ("the others lost messages" if verdict == "met" else "–")
+        rows.append([target.text, target.bound, shown, verdict])
     return Table("Targets: ratios by round, their median (min–max)", ["", "target", "ratio", ""], rows)
 
 
