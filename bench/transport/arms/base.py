@@ -15,6 +15,7 @@ from bench.transport.ends import FOLDER_VARIABLE, Task
 
 ROOT = Path(__file__).parents[3]  # the checkout
 PEERS = ROOT / "bench" / ".peers"
+INSTALLED = ".installed"  # made by `make bench-peers` when an environment is complete
 PEER_HINT = "make bench-peers"
 
 
@@ -68,7 +69,7 @@ class PeerArm(Arm):
 
     @property
     def missing(self) -> str:
-        return "" if (self.bin / "python").exists() else f"not installed: {PEER_HINT}"
+        return "" if (self.bin.parent / INSTALLED).exists() else f"not installed: {PEER_HINT}"
 
     @cached_property
     def versions(self) -> dict[str, str]:
