@@ -7,10 +7,11 @@ JS := examples/javascript
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format javascript clean
+PEERS := dora ezmsg redis
+.PHONY: help run test lint format javascript bench bench-peers clean
 
 help: ## print these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in out/
 	@$(GRAPH) models pull --graph pipelines.yaml
@@ -38,8 +39,15 @@ $(JS)/node_modules/.installed: $(JS)/package.json
 	@npm install --prefix $(JS) --loglevel=error --no-audit --no-fund
 	@touch $@
 
-clean: ## remove the virtual environment, npm's packages and what runs wrote
-	rm -rf $(VENV) $(JS)/node_modules out build *.egg-info
+bench: $(VENV)/.dev ## measure the transport against others: all of it about 45 minutes, result in out/
+	@$(PY) -m bench transport --json out/transport.json --picture out/transport.svg
+
+bench-peers: $(PEERS:%=bench/.peers/%/.installed) ## install what the bench compares with, each in an environment of its own
+	@command -v redis-server >/dev/null || \
+		echo "the Redis arm needs redis-server on the PATH: apt-get install redis-server (Debian, Ubuntu)"
+
+clean: ## remove the virtual environments, npm's packages and what runs wrote
+	rm -rf $(VENV) $(JS)/node_modules bench/.peers out build *.egg-info
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,4 +64,10 @@ $(VENV)/.voice: $(VENV)/.venv pyproject.toml
 $(VENV)/.dev: $(VENV)/.voice
 	@echo "installing what the tests need …"
 	@$(PY) -m pip install --quiet --editable '.[voice,piper,microphone,dev]'
+	@touch $@
+
+bench/.peers/%/.installed: bench/peers/%.txt
+	@echo "installing $* for the bench …"
+	@$(PYTHON) -m venv bench/.peers/$*
+	@bench/.peers/$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@

@@ -1,0 +1,20 @@
+"""`python -m bench COMMAND`: the benches that have a command; `python -m bench.stt_window` stands by itself."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.transport.command import transport
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def benches() -> None:
+    """Measurements of voicegraph, against others where there are others."""
+
+
+app.command()(transport)
+
+if __name__ == "__main__":
+    app(prog_name="python -m bench")

@@ -1,0 +1,1 @@
+"""What runs in the processes of the other transports; nothing here imports voicegraph, their environments have none."""
