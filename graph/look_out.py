@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-SELDOM_S = 0.25  # between looks at a node whose handlers are short
+SELDOM_S = 0.1  # between looks at a node whose handlers are short
 OFTEN_S = 0.01  # and where one has run long
 FORGET_AFTER = 100  # looks without a long handler: then seldom again
-REST_AFTER = 4  # seldom looks at a node that does nothing: then none until it handles something
+REST_AFTER = 10  # seldom looks at a node that does nothing: then none until it handles something
 
 
 class LookOut:
@@ -27,6 +27,7 @@ class LookOut:
         self._handling = False
         self.resting = False
         self._closing = False
+        self._trouble: Exception | None = None
         self._wake = Event()
         self._thread = Thread(target=self._run, name="look-out", daemon=True)
         self._thread.start()
@@ -41,9 +42,11 @@ class LookOut:
         self._sockets.release()
 
     def handler_ends(self) -> None:
-        """The loop takes them back; waits for a look that has begun."""
+        """The loop takes them back; waits for a look that has begun. What went wrong there is raised here."""
         self._sockets.acquire()
         self._handling = False
+        if self._trouble is not None:
+            raise self._trouble
 
     def close(self) -> None:
         """End the thread; call when no handler runs."""
@@ -76,6 +79,8 @@ class LookOut:
         if self._sockets.acquire(blocking=False):  # else the handler has just come back
             try:
                 self._drain()
+            except Exception as error:
+                self._trouble = error
             finally:
                 self._sockets.release()
 
@@ -83,4 +88,5 @@ class LookOut:
         self.resting = True
         if not self._handling and not self._closing:  # it may have begun before it could see that it must wake us
             self._wake.wait()
+            self._wake.clear()
         self.resting = False

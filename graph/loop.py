@@ -24,7 +24,10 @@ from graph.steps import steps
 from graph.wiring import Wiring
 
 INTERRUPT_LOOK_NS = 1_000_000  # between two steps, but at most this often, the worker looks for interruptions
-PAUSE_NS = 200_000  # after such a pause the first message goes to its handler before others are looked for
+PAUSE_NS = 200_000  # the first message that ends such a wait goes to its handler before others are looked for
+ABSENCE_NS = 2_000_000  # after a handler of so long much may have come: it is taken in before anything is handled
+CATCH_UP = 1024  # messages, then; or the sockets would drop the newest, whatever `when_full` says
+END_EVERY_NS = 150_000_000  # how often an end is repeated, in case it was not heard
 IDLE_MS = 200
 KEEP_HOUSE_NS = 20_000_000  # how often a busy loop looks after silence, complaints and acknowledgements held back
 
@@ -53,7 +56,7 @@ class Loop:
         self._awaited = wiring.awaited
         self._silence = Silence(route.edge for route in wiring.routes.values())
         self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
-        self._look_out = LookOut(self._take_streams) if wiring.hears_streams else None
+        self._look_out = LookOut(self._take_streams) if wiring.needs_look_out else None
         self._waiting = self._inbox.items
         self._kept_ns = 0
         self._handling: Arrival | None = None
@@ -119,6 +122,7 @@ class Loop:
         return IDLE_MS if due_ns is None else min(IDLE_MS, -(-(due_ns - now) // 1_000_000))
 
     def _end(self) -> None:
+        self._drop_all()
         while not self._wiring.settled:
             self._pump(IDLE_MS)
             self._drop_all()
@@ -130,8 +134,11 @@ class Loop:
             self._drop_all()
         self._control.send(self.beat())
         self._control.send(Drained())
+        told_ns = -END_EVERY_NS
         while not self._control.orphaned:
-            self._wiring.end()
+            if now_ns() - told_ns >= END_EVERY_NS:  # whoever is in a loop with us answers with its own end
+                told_ns = now_ns()
+                self._wiring.end()
             self._pump(IDLE_MS)
             self._drop_all()
         self._wiring.end()
@@ -237,9 +244,10 @@ class Loop:
 
     def _pump(self, timeout_ms: int) -> None:
         """Wait at most so long for anything to happen, then take in all that has come."""
+        began = now_ns()
         ready = self._poller.poll(timeout_ms)
         now = now_ns()
-        most = 1 if now - self._looked_ns >= PAUSE_NS else HANDFUL
+        most = 1 if now - began >= PAUSE_NS else CATCH_UP if began - self._looked_ns >= ABSENCE_NS else HANDFUL
         self._looked_ns = now
         for command in self._control.taken() if ready and ready[-1][0] == self._wake else ():
             if isinstance(command, Stop):
@@ -258,9 +266,10 @@ class Loop:
             self._keep_house(now)
 
     def _take_streams(self) -> None:
-        """Called by the look-out."""
+        """Called by the look-out, while a handler runs long: also who waits for our word is told."""
         self._looked_ns = now_ns()
-        self._wiring.streams_in.receive(self._deliver)
+        self._wiring.streams_in.receive(self._deliver, CATCH_UP)
+        self._wiring.acknowledge()
 
     def _keep_house(self, now_ns: int) -> None:
         """What may wait a little, so that a message need not."""

@@ -23,6 +23,9 @@ Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 """Numbers that count: what a double holds exactly, for nodes in other languages; anything else is no message."""
 
 
+NO_BODY = msgspec.Raw(b"\x80")
+
+
 class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what a message says: the fields of one kind, under a name unique on the wire.
 
@@ -81,7 +84,7 @@ class Header(msgspec.Struct, omit_defaults=True):
     floor: Count = 0  # all numbers of the cause's origin below this one are finished with
     attempt: Count = 0  # how often the work behind this message was tried before
     block: Block | None = None  # where the payload lies, when it travels in shared memory
-    body: msgspec.Raw = msgspec.Raw(b"\x80")
+    body: msgspec.Raw = NO_BODY
 
 
 K = TypeVar("K", bound=Kind)
@@ -119,9 +122,15 @@ _encoder = msgspec.msgpack.Encoder()
 _header_decoder = msgspec.msgpack.Decoder(Header)
 
 
+def encode_body(body: Kind) -> bytes:
+    """The fields of a kind, as they stand in a header."""
+    return _encoder.encode(body)
+
+
 def encode_header(header: Header, body: Kind) -> bytes:
-    """The header frame of a message, the body's fields inside it."""
-    header.body = msgspec.Raw(_encoder.encode(body))
+    """The header frame of a message, the body's fields inside it: encoded here, if they are not there yet."""
+    if header.body is NO_BODY:
+        header.body = msgspec.Raw(encode_body(body))
     return _encoder.encode(header)
 
 

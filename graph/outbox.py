@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from graph.inbox import Inbox
 from graph.links.base import Arrival
 from graph.links.receipts import Origin, Receipt
-from graph.message import DEFAULT_SESSION, PROTOCOL, Header, host_id, now_ns
+from graph.message import DEFAULT_SESSION, PROTOCOL, Header, encode_body, host_id, now_ns
 from graph.node import Outgoing
 from graph.wiring import Wiring
+
+COMPLAIN_EVERY_NS = 1_000_000_000
 
 
 class Outbox:
@@ -36,18 +40,27 @@ class Outbox:
         self._wait = wait
         self._complain = complain
         self._host = host_id()
+        self._unsent = 0  # messages that nobody was told of
+        self._told_ns = -COMPLAIN_EVERY_NS
 
     def send(self, out: Outgoing, cause: Arrival | None) -> None:
         """Send to every link of the port; returns early when the message that caused it became stale meanwhile."""
-        if len(out.payload) > self._max_message:
-            self._complain(f"a message on '{out.port}' has {len(out.payload)} bytes, more than max_message: it is not sent")
-            return
         queues = self._wiring.queues_out.get(out.port)
+        session = out.session if out.session is not None else cause.message.session if cause is not None else DEFAULT_SESSION
+        if not queues and self._wiring.streams_out.unheard(out.port, session):
+            return
+        body = encode_body(out.body)
+        length = len(body) + len(out.payload)
+        if length > self._max_message:
+            self._too_long(out.port, length)
+            return
+        raw = msgspec.Raw(body)
         if queues:
             kept = [queue for queue in queues if queue.keeps]
             receipt = self._receipt(cause, len(kept)) if kept else None
             for queue in queues:
                 header = self.header(out, cause)
+                header.body = raw
                 if queue.keeps and receipt is not None:
                     self._name_cause(header, receipt, cause, queue.edge.id)
                 while not queue.push(header, out.body, out.payload, receipt if queue.keeps else None):
@@ -55,12 +68,25 @@ class Outbox:
                     self._wait()
                     if cause is not None and self._inbox.stale(cause.message):
                         if receipt is not None:
-                            for _ in kept[kept.index(queue) :] if queue in kept else []:
-                                receipt.close_one()
+                            for unsent in queues[queues.index(queue) :]:
+                                if unsent.keeps:
+                                    receipt.close_one()
                         return
-        session = out.session if out.session is not None else cause.message.session if cause is not None else DEFAULT_SESSION
-        if not self._wiring.streams_out.unheard(out.port, session):
-            self._wiring.streams_out.publish(self.header(out, cause), out.body, out.payload)
+            if self._wiring.streams_out.unheard(out.port, session):
+                return
+        header = self.header(out, cause)
+        header.body = raw
+        self._wiring.streams_out.publish(header, out.body, out.payload)
+
+    def _too_long(self, port: str, length: int) -> None:
+        self._unsent += 1
+        if now_ns() - self._told_ns >= COMPLAIN_EVERY_NS:
+            self._told_ns = now_ns()
+            these = f"{self._unsent} messages are" if self._unsent > 1 else "a message is"
+            self._complain(
+                f"{these} not sent (the last, on '{port}': {length} bytes are more than max_message, {self._max_message})"
+            )
+            self._unsent = 0
 
     def _receipt(self, cause: Arrival | None, copies: int) -> Receipt:
         """What is closed when the copies are done: the receipt of the message that is handled, or a new origin's."""

@@ -92,6 +92,8 @@ class Report:
                 total.sent += beat.sent.get(edge.port, 0)
             if node in (edge.producer, edge.consumer) and edge.id in beat.edges:
                 total.add(beat.edges[edge.id])
+                if edge.link == "queue" and node != edge.producer:  # it counts what its producer has not heard of
+                    total.depth -= beat.edges[edge.id].depth
         if self._lost_a_producer(edge):
             # What it had taken over and not handed on went with it, and nobody else knew of it.
             total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)

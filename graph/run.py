@@ -26,6 +26,7 @@ from graph.rundir import RunDir
 from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
+LAST_WORDS_MS = 5
 QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
 NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
@@ -134,8 +135,8 @@ class _Runner:
             yield self._stillborn.pop(0)
         yield from self._said()
         exits = list(self._launcher.exits())
-        if exits:
-            yield from self._said()  # its last words came before its end
+        while exits and self._control.socket.poll(LAST_WORDS_MS):
+            yield from self._said()  # its last words came before its end, though they may be on their way
         for instance, code in exits:
             yield Exited(instance, code)
         yield Tick()

@@ -230,9 +230,10 @@ class Wiring:
         return self._payloads_out.trouble or self._payloads_in.trouble
 
     @property
-    def hears_streams(self) -> bool:
-        """True where an input is a stream."""
-        return any(route.edge.link == "stream" for route in self.routes.values())
+    def needs_look_out(self) -> bool:
+        """True where somebody waits while a handler runs long: a stream, or a producer with other takers than this one."""
+        shared = len(self._instances(self._me.node)) > 1
+        return any(route.edge.link == "stream" or shared for route in self.routes.values())
 
     def acknowledge(self) -> None:
         """Send all acknowledgements held back."""

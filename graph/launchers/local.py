@@ -70,7 +70,8 @@ class LocalLauncher:
                 raise NodeError(f"'{command[0]}' cannot be executed: {error.strerror}") from error
         self._processes[instance] = process
         if hasattr(os, "pidfd_open"):
-            self._exits[instance] = os.pidfd_open(process.pid)
+            with contextlib.suppress(OSError):  # an older kernel, or too many descriptors: then we look now and then
+                self._exits[instance] = os.pidfd_open(process.pid)
         self._run.register(instance, process.pid)
         return process.pid
 

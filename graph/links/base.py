@@ -122,20 +122,24 @@ class Ended:
     edges: tuple[str, ...]
 
 
-def header_of(frames: Sequence[bytes], max_message: int) -> Header:
+def header_of(frames: Sequence[bytes]) -> Header:
     """Read the header of a message as it came from a socket: `[topic, header, payload?]`.
 
-    :raises MessageError: it is not a message of this protocol, or longer than `max_message` bytes.
+    :raises MessageError: it is not a message of this protocol.
     """
-    if len(frames) == 3:
-        length = len(frames[1]) + len(frames[2])
-    elif len(frames) == 2:
-        length = len(frames[1])
-    else:
+    if not 2 <= len(frames) <= 3:
         raise MessageError(f"{len(frames)} frames instead of 2 or 3")
+    return decode_header(frames[1])
+
+
+def check_length(frames: Sequence[bytes], max_message: int) -> None:
+    """To be asked once the message has taken its place among the numbers: it is rejected there, and nowhere missed.
+
+    :raises MessageError: it is longer than `max_message` bytes.
+    """
+    length = len(frames[1]) + (len(frames[2]) if len(frames) == 3 else 0)
     if length > max_message:
         raise MessageError(f"{length} bytes are more than max_message, {max_message}")
-    return decode_header(frames[1])
 
 
 def received(header: Header, body: Kind, payload: bytes | memoryview) -> Message[Any]:

@@ -140,10 +140,16 @@ class Dealer:
             return None
         lane = self._freest()
         if lane is not None:
-            lane.sent += 1
+            self._dealt(lane)
             self._put += 1
             self._unfinished += 1
         return lane
+
+    def _dealt(self, lane: Lane) -> None:
+        lane.sent += 1
+        if len(self._all) > 1:  # of equals the one that got nothing for longest comes first
+            self._all.remove(lane)
+            self._all.append(lane)
 
     def deal(self) -> Iterator[tuple[Lane, Parcel, int]]:
         """Assign what can be assigned: (lane, message, its sequence number there)."""
@@ -159,7 +165,7 @@ class Dealer:
             else:
                 parcel = self._waiting.popleft()
             seq = lane.sent
-            lane.sent += 1
+            self._dealt(lane)
             if self._tracks:
                 lane.held[seq] = parcel
             yield lane, parcel, seq

@@ -24,6 +24,7 @@ from graph.links.base import (
     Ended,
     Route,
     bind,
+    check_length,
     header_of,
     missing_before,
     partition_of,
@@ -35,6 +36,7 @@ from graph.links.base import (
 )
 from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
+from graph.links.shared_memory import BlockLost
 from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
 LIVES_SETTLED = 16  # of a producer that were never heard of, at most so many are looked up
@@ -277,7 +279,7 @@ class StreamIn:
 
     def _data(self, topic: _Topic, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         try:
-            header = header_of(frames, self._max_message)
+            header = header_of(frames)
             lost = self._count(topic, header)
         except MessageError as error:
             for route in topic.routes:
@@ -286,7 +288,7 @@ class StreamIn:
         payload: bytes | memoryview | None
         try:
             payload = self._payloads.read(header, frames, STREAM)
-        except MessageError:  # it was read too late: another message lies there now
+        except BlockLost:  # it was read too late: another message lies there now
             payload, lost = None, lost + 1
         for route in topic.routes:
             if lost:
@@ -294,6 +296,7 @@ class StreamIn:
             if payload is None:
                 continue
             try:
+                check_length(frames, self._max_message)
                 body = route.decoder.decode(header)
             except MessageError as error:
                 route.rejected(error, numbered=True)

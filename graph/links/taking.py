@@ -17,6 +17,7 @@ from graph.links.base import (
     Route,
     Taken,
     bind,
+    check_length,
     header_of,
     missing_before,
     received,
@@ -150,7 +151,7 @@ class QueueIn:
     def _data(self, taking: _Taking, frames: list[bytes]) -> Arrival | None:
         route = taking.route
         try:
-            header = header_of(frames, self._max_message)
+            header = header_of(frames)
             lane = taking.lanes.get(header.instance)
             if lane is None:
                 raise MessageError(f"'{header.instance}' is no producer of '{route.edge.id}'")
@@ -167,7 +168,10 @@ class QueueIn:
             route.cells[DROPPED] += missing
             lane.cells[COUNTED] += missing
             lane.cells[FREED] += missing
+            if lane.tracks:
+                lane.done += range(header.seq - min(missing, route.edge.depth), header.seq)
         try:
+            check_length(frames, self._max_message)
             payload = self._payloads.read(header, frames, lane.edge)
             body = route.decoder.decode(header)
         except MessageError as error:
@@ -283,7 +287,7 @@ class QueueIn:
         """Send acknowledgements that somebody waits for, or that have been held back for long."""
         if self._untold and now_ns >= self._due_ns:
             self.flush()
-        for lane in [one for one in self._untold if one.eager]:
+        for lane in [one for one in self._untold if one.eager or one.done]:
             self._tell(lane)
 
     def flush(self) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from threading import Event, get_ident
 
+import pytest
+
 from graph.look_out import LookOut
 
 PATIENCE_S = 30
@@ -53,3 +55,18 @@ def test_a_drain_never_runs_beside_the_loop() -> None:
     look_out.handler_ends()
     look_out.close()
     assert not any(beside)
+
+
+def test_what_goes_wrong_while_looking_out_is_the_node_s_own_failure() -> None:
+    looked = Event()
+
+    def drain() -> None:
+        looked.set()
+        raise ZeroDivisionError
+
+    look_out = LookOut(drain)
+    look_out.handler_begins()
+    assert looked.wait(PATIENCE_S)
+    with pytest.raises(ZeroDivisionError):
+        look_out.handler_ends()
+    look_out.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from .graphs import graph_run
 
 GRAPH = """\
@@ -26,4 +28,27 @@ def test_the_newest_is_kept_while_a_handler_runs_long(tmp_path: Path) -> None:
         assert later[-1] == 1499
         edge = run.edge("src.out->end.x")
         assert edge["sent"] == 1500 == edge["delivered"] + edge["dropped"]
+        run.all_gone()
+
+
+TIRED = """\
+name: tired
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 1500, every_ms: 1}}}}
+  slow: {{use: "tests.system.actors:Slow", in: {{x: {{from: src.out, depth: 4, when_full: drop_oldest}}}}, with: {{ms: {ms}}}}}
+  end: {{use: "tests.system.actors:Collect", in: {{x: slow.out}}, with: {{file: "{file}"}}}}
+"""
+
+
+@pytest.mark.parametrize("ms", [0.5, 5, 50])
+def test_the_newest_is_kept_by_a_node_that_is_always_too_slow(tmp_path: Path, ms: float) -> None:
+    with graph_run(tmp_path, TIRED.format(ms=ms, file=tmp_path / "heard.txt")) as run:
+        assert run.wait() == 0, run.stderr
+        heard = [int(line.split()[1]) // 2 for line in (tmp_path / "heard.txt").read_text().splitlines()]
+        edge = run.edge("src.out->slow.x")
+        assert edge["sent"] == 1500 == edge["delivered"] + edge["dropped"]
+        assert heard == sorted(heard)
+        assert heard[-1] == 1499
+        if ms > 1:
+            assert edge["depth_max"] == 4
         run.all_gone()

@@ -7,9 +7,9 @@ import pytest
 
 from graph.links.base import Arrival, Ended
 from graph.links.dealer import WINDOW_MAX
-from graph.message import now_ns
+from graph.message import Cause, now_ns
 
-from .ends import Number, QueueEnds, counted, header, numbers, until
+from .ends import MAX_MESSAGE, Number, QueueEnds, counted, header, numbers, until
 
 
 def push(ends: QueueEnds, count: int) -> int:
@@ -164,4 +164,35 @@ def test_a_later_message_finished_first_gives_no_credit_away(tmp_path: Path) -> 
     ends.takers[0].finished(second)
     ends.takers[0].flush()
     until(lambda: push(ends, 3) == 3, ends.serve)
+    ends.close()
+
+
+def test_a_message_that_is_too_long_gives_its_credit_back(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, depth=1)
+    ends.connect()
+    assert ends.out.push(header(), Number(1), bytes(MAX_MESSAGE))
+
+    def step() -> None:
+        ends.serve()
+        ends.takers[0].flush()
+
+    until(lambda: not ends.out.full, step)
+    assert counted(ends.routes[0]).rejected == 1
+    ends.close()
+
+
+def test_what_is_done_is_told_as_soon_as_the_taker_is_idle(tmp_path: Path) -> None:
+    """A chain of queues that keep their messages would wait for each other's words."""
+    ends = QueueEnds(tmp_path, depth=64, delivery="at_least_once")
+    ends.connect()
+    one = header()
+    one.cause = Cause("src", 0, 0)
+    assert ends.out.push(one, Number(1), b"")
+    until(lambda: ends.got[0], ends.serve)
+    [arrival] = ends.got[0]
+    assert isinstance(arrival, Arrival)
+    ends.takers[0].begin(arrival, now_ns())
+    ends.takers[0].finished(arrival)
+    ends.takers[0].look(now_ns())
+    until(lambda: ends.out.settled, ends.serve)
     ends.close()

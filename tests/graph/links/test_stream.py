@@ -14,7 +14,7 @@ from graph.links.counts import PARTITIONS, Counts, Index
 from graph.links.stream import StreamOut
 from graph.message import encode_header
 
-from .ends import NO_RING_OUT, Number, StreamEnds, counted, header, numbers, until
+from .ends import MAX_MESSAGE, NO_RING_OUT, Number, StreamEnds, counted, header, numbers, until
 
 PARTITION = partition_of("default")
 
@@ -153,3 +153,12 @@ def test_every_replica_gets_its_share(replicas: int) -> None:
 def test_a_new_replica_takes_partitions_and_moves_none_between_the_others(replicas: int) -> None:
     for replica in range(replicas):
         assert set(partitions_of_replica(replica, replicas + 1)) <= set(partitions_of_replica(replica, replicas))
+
+
+def test_a_message_that_is_too_long_is_rejected_and_not_missed_as_well(ends: StreamEnds) -> None:
+    ends.connect()
+    ends.out.publish(header(), Number(1), bytes(MAX_MESSAGE))
+    ends.out.publish(header(), Number(2), b"")
+    until(lambda: ends.got[0], ends.serve)
+    assert list(numbers(ends.got[0])) == [2]
+    assert (counted(ends.routes[0]).rejected, counted(ends.routes[0]).dropped) == (1, 0)
