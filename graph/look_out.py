@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 
-SELDOM_S = 0.1  # between looks at a node whose handlers are short
+SELDOM_S = 0.2  # between looks at a node whose handlers are short
 OFTEN_S = 0.01  # and where one has run long
 FORGET_AFTER = 100  # looks without a long handler: then seldom again
-REST_AFTER = 10  # seldom looks at a node that does nothing: then none until it handles something
+REST_AFTER = 5  # seldom looks at a node that does nothing: then none until it handles something
 
 
 class LookOut:

@@ -29,7 +29,8 @@ ABSENCE_NS = 2_000_000  # after a handler of so long much may have come: it is t
 CATCH_UP = 1024  # messages, then; or the sockets would drop the newest, whatever `when_full` says
 END_EVERY_NS = 150_000_000  # how often an end is repeated, in case it was not heard
 IDLE_MS = 200
-KEEP_HOUSE_NS = 20_000_000  # how often a busy loop looks after silence, complaints and acknowledgements held back
+KEEP_HOUSE_NS = 100_000_000  # how often the loop looks after silence, complaints and acknowledgements held back
+OVERDUE_NS = 300_000_000  # then also before a message that waits
 
 
 class Stopped(Exception):
@@ -262,7 +263,8 @@ class Loop:
                 self._node.stop()
         if ready:
             self._wiring.receive(ready, self._deliver, most)
-        if now - self._kept_ns >= KEEP_HOUSE_NS:
+        since_ns = now - self._kept_ns
+        if since_ns >= OVERDUE_NS or (since_ns >= KEEP_HOUSE_NS and not self._waiting):
             self._keep_house(now)
 
     def _take_streams(self) -> None:

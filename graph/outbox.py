@@ -47,7 +47,9 @@ class Outbox:
         """Send to every link of the port; returns early when the message that caused it became stale meanwhile."""
         queues = self._wiring.queues_out.get(out.port)
         session = out.session if out.session is not None else cause.message.session if cause is not None else DEFAULT_SESSION
-        if not queues and self._wiring.streams_out.unheard(out.port, session):
+        heard = self._wiring.streams_out.heard(out.port, session)
+        if not heard and not queues:
+            self._wiring.streams_out.pass_over(out.port, session)
             return
         body = encode_body(out.body)
         length = len(body) + len(out.payload)
@@ -72,8 +74,9 @@ class Outbox:
                                 if unsent.keeps:
                                     receipt.close_one()
                         return
-            if self._wiring.streams_out.unheard(out.port, session):
-                return
+        if not heard:
+            self._wiring.streams_out.pass_over(out.port, session)
+            return
         header = self.header(out, cause)
         header.body = raw
         self._wiring.streams_out.publish(header, out.body, out.payload)

@@ -39,6 +39,7 @@ from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.shared_memory import BlockLost
 from graph.message import UNREADABLE, Count, Header, Kind, encode_header
 
+TOPICS_REMEMBERED = 10_000  # of which it is known whether anybody hears them
 LIVES_SETTLED = 16  # of a producer that were never heard of, at most so many are looked up
 _SUBSCRIBE = 1  # first byte of what an XPUB reads
 _SUBSCRIPTION_BYTES = 512  # no topic is as long
@@ -103,7 +104,7 @@ class StreamOut:
         self._payloads = payloads
         self._missing = set(consumers)
         self._subscriptions: set[bytes] = set()
-        self._heard: dict[bytes, bool] = {}  # by topic: whether anybody subscribes to it
+        self._heard: dict[tuple[str, str], bool] = {}  # by port and session: whether anybody subscribes to its topic
 
     @property
     def ready(self) -> bool:
@@ -118,29 +119,28 @@ class StreamOut:
         header.seq = seq = cells[partition]
         header.life = self._life
         cells[partition] = seq + 1
-        topic = self._topics[port][partition]
-        if not self._listened(topic):
+        if not self.heard(port, header.session):
             return
         payload = self._payloads.publish(header, payload, partition)
         frame = encode_header(header, body)
+        topic = self._topics[port][partition]
         if payload:
             send(self._socket, topic, frame, payload)
         else:
             send(self._socket, topic, frame)
 
-    def unheard(self, port: str, session: str) -> bool:
-        """Count a message that nobody listens to instead of publishing it; False where somebody does."""
-        partition = partition_of(session)
-        if self._listened(self._topics[port][partition]):
-            return False
-        self._sending[port][partition] += 1
-        return True
+    def pass_over(self, port: str, session: str) -> None:
+        """Count a message that nobody listens to, instead of publishing it."""
+        self._sending[port][partition_of(session)] += 1
 
-    def _listened(self, topic: bytes) -> bool:
+    def heard(self, port: str, session: str) -> bool:
         """Whether anybody subscribes to a topic: what nobody hears need not be encoded. (It is counted all the same.)"""
-        heard = self._heard.get(topic)
+        heard = self._heard.get((port, session))
         if heard is None:
-            heard = self._heard[topic] = any(map(topic.startswith, self._subscriptions))
+            if len(self._heard) >= TOPICS_REMEMBERED:
+                self._heard.clear()
+            topic = self._topics[port][partition_of(session)]
+            heard = self._heard[port, session] = any(map(topic.startswith, self._subscriptions))
         return heard
 
     def statistics(self) -> dict[str, int]:

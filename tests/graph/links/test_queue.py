@@ -163,7 +163,8 @@ def test_a_later_message_finished_first_gives_no_credit_away(tmp_path: Path) -> 
     ends.takers[0].begin(second, now_ns())
     ends.takers[0].finished(second)
     ends.takers[0].flush()
-    until(lambda: push(ends, 3) == 3, ends.serve)
+    until(lambda: counted(ends.out).depth == 0, ends.serve)
+    assert push(ends, 3) == 3
     ends.close()
 
 
