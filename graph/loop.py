@@ -60,6 +60,7 @@ class Loop:
         self._look_out = LookOut(self._take_streams) if wiring.needs_look_out else None
         self._waiting = self._inbox.items
         self._kept_ns = 0
+        self._end_told_ns = 0
         self._handling: Arrival | None = None
         self._looked_ns = 0
         self._started = False
@@ -130,19 +131,22 @@ class Loop:
         self._wiring.end_queues()
         self._drop_all()
         while not self._wiring.finished:  # what is still on its way to a taker would be lost with the graph's end
-            self._wiring.end()
+            self._repeat_end()
             self._pump(IDLE_MS)
             self._drop_all()
         self._control.send(self.beat())
         self._control.send(Drained())
-        told_ns = -END_EVERY_NS
         while not self._control.orphaned:
-            if now_ns() - told_ns >= END_EVERY_NS:  # whoever is in a loop with us answers with its own end
-                told_ns = now_ns()
-                self._wiring.end()
+            self._repeat_end()
             self._pump(IDLE_MS)
             self._drop_all()
         self._wiring.end()
+
+    def _repeat_end(self) -> None:
+        """Not at every occasion: whoever is in a loop with us answers with its own end."""
+        if now_ns() - self._end_told_ns >= END_EVERY_NS:
+            self._end_told_ns = now_ns()
+            self._wiring.end()
 
     def _drop_all(self) -> None:
         """What a loop of the graph still brings after the end is handled by nobody, but its producer gets its credit."""
@@ -150,6 +154,7 @@ class Loop:
         self._wiring.acknowledge()
 
     def _ended(self, ended: Ended) -> None:
+        self._wiring.acknowledge()  # its producer waits for that before it goes
         for edge in ended.edges:
             awaited = self._awaited.get(edge, set())
             awaited.discard(ended.instance)
