@@ -12,11 +12,12 @@ from graph.control import Gone
 from graph.links.base import Arrival, Ended, Route, partitions_of_replica
 from graph.links.counts import Counts, EdgeStatistics, Index
 from graph.links.dealer import Parcel
+from graph.links.hearing import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
-from graph.links.stream import StreamIn, StreamOut, topics_of
+from graph.links.stream import StreamOut, topics_of
 from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
 from graph.node import Node

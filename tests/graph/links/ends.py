@@ -11,9 +11,10 @@ import zmq
 from graph.links.base import Arrival, Ended, Route
 from graph.links.counts import Counts, EdgeStatistics, Index, statistics
 from graph.links.dealer import Parcel
+from graph.links.hearing import StreamIn
 from graph.links.payloads import PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
-from graph.links.stream import StreamIn, StreamOut
+from graph.links.stream import StreamOut
 from graph.links.taking import QueueIn
 from graph.message import PROTOCOL, BodyDecoder, Header, Kind, now_ns
 from graph.plan import Edge, Instance

@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from graph.links.base import Arrival, Ended, partition_of
 from graph.links.counts import Cells, Counts, Index
+from graph.links.hearing import StreamIn
 from graph.links.payloads import PayloadsIn
-from graph.links.stream import End, StreamIn, Welcome, topics_of
+from graph.links.stream import End, Welcome, topics_of
 from graph.message import encode_header
 from graph.plan import Edge
 

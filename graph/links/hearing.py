@@ -1,0 +1,272 @@
+"""The consumer's end of streams: one SUB for all streams into an instance, and what was lost is known from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import zmq
+
+from graph.errors import MessageError
+from graph.links.base import (
+    HANDFUL,
+    MISSING_MAX,
+    Arrival,
+    Ended,
+    Route,
+    check_length,
+    header_of,
+    missing_before,
+    partitions_of_replica,
+    received,
+    socket,
+    waiting,
+)
+from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
+from graph.links.payloads import STREAM, PayloadsIn
+from graph.links.shared_memory import BlockLost
+from graph.links.stream import End, Welcome
+from graph.message import UNREADABLE, Header
+
+LIVES_SETTLED = 16  # of a producer that were never heard of, at most so many are looked up
+
+_PARTITIONS = {f"{p:02x}": p for p in range(PARTITIONS)}
+_notices = msgspec.msgpack.Decoder(Welcome | End)
+
+
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """One topic that a consumer hears: looked up by its frame, so that nothing need be parsed."""
+
+    source: bytes  # `<node>.<port>`
+    partition: int
+    routes: list[Route]  # the same list for all topics of a source
+
+
+@dataclass(slots=True)
+class _Producer:
+    """What a consumer knows of one producer instance."""
+
+    cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
+    routes: list[Route] = field(default_factory=list)
+    welcomed: bool = False
+    answer: str = ""  # what was subscribed to then
+    gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
+
+
+class StreamIn:
+    """The subscribing end: one SUB socket for all streams into an instance.
+
+    `expecting` gives the cells of (producer instance, `<node>.<port>`): of a new life of a consumer they hold how far
+    the former one had heard, so that what was sent in between is counted as lost. `left_behind` gives what a life of a
+    producer had sent on each topic, where that can be read: the supervisor's word may come late, or to our former life.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        instance: str,
+        depth: int,
+        max_message: int,
+        expecting: Callable[[str, str], Cells],
+        payloads: PayloadsIn,
+        left_behind: Callable[[str, int], dict[str, int] | None] = lambda instance, life: None,
+    ) -> None:
+        self._socket = socket(context, zmq.SUB, depth, max_message)
+        self._socket.setsockopt(zmq.SNDHWM, 0)  # what it sends is subscriptions: libzmq would drop those above a mark
+        self.socket = self._socket
+        self._instance = instance
+        self._max_message = max_message
+        self._expecting = expecting
+        self._payloads = payloads
+        self._left_behind = left_behind
+        self._routes: dict[bytes, list[Route]] = {}  # by `<node>.<port>`
+        self._topics: dict[bytes, _Topic] = {}  # by topic frame
+        self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
+        self._producers: dict[str, _Producer] = {}  # by instance
+        self.strangers = 0  # messages that belong to no edge of ours
+
+    @property
+    def ready(self) -> bool:
+        """True once every producer has answered."""
+        return all(p.welcomed for p in self._producers.values())
+
+    def add(self, route: Route, producers: Iterable[tuple[str, str]], replica: int, replicas: int) -> None:
+        """Listen to an edge; `producers` are (instance, endpoint), `replica` of `replicas` shares sessions with its peers."""
+        name = f"{route.edge.producer}.{route.edge.port}"
+        source = name.encode()
+        routes = self._routes.setdefault(source, [])
+        routes.append(route)
+        mine = partitions_of_replica(replica, replicas)
+        self._partitions[source] = frozenset(mine)
+        topics = {source + b"/%02x" % p: _Topic(source, p, routes) for p in mine}
+        self._topics.update(topics)
+        for topic in [source + b"/"] if replicas == 1 else topics:
+            self._socket.subscribe(topic)
+        for instance, endpoint in producers:
+            if instance not in self._producers:
+                self._producers[instance] = _Producer({})
+                self._socket.connect(endpoint)
+            self._producers[instance].cells[source] = self._expecting(instance, name)
+            self._producers[instance].routes.append(route)
+
+    def subscribe_notices(self) -> None:
+        """Ask every producer for its welcome; call once all edges are added."""
+        if self._producers:
+            self._socket.subscribe(f"?{self._instance}")
+
+    def receive(self, deliver: Callable[[Arrival | Ended], None], most: int = HANDFUL) -> None:
+        """Deliver what has come, `most` messages at most, without waiting.
+
+        A frame that cannot be read is counted on its edge and passed over.
+        """
+        for frames in waiting(self._socket, most):
+            self._take(frames, deliver)
+
+    def _take(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        topic = self._topics.get(frames[0])
+        if topic is not None:
+            self._data(topic, frames, deliver)
+        elif frames[0].startswith(b"?"):
+            self._notice(frames, deliver)
+        else:
+            self._astray(frames[0])
+
+    def _data(self, topic: _Topic, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        try:
+            header = header_of(frames)
+            lost = self._count(topic, header)
+        except MessageError as error:
+            for route in topic.routes:
+                route.rejected(error)
+            return
+        payload: bytes | memoryview | None
+        try:
+            payload = self._payloads.read(header, frames, STREAM)
+        except BlockLost:  # it was read too late: another message lies there now
+            payload, lost = None, lost + 1
+        for route in topic.routes:
+            if lost:
+                route.cells[DROPPED] += lost
+            if payload is None:
+                continue
+            try:
+                check_length(frames, self._max_message)
+                body = route.decoder.decode(header)
+            except MessageError as error:
+                route.rejected(error, numbered=True)
+                continue
+            deliver(Arrival(route, received(header, body, payload)))
+
+    def _astray(self, topic: bytes) -> None:
+        """A topic that no producer of ours has, though its beginning may be one's."""
+        routes = self._routes.get(topic.partition(b"/")[0], [])
+        for route in routes:
+            route.rejected(MessageError(f"no partition of {topic.decode(errors='replace')}"))
+        self.strangers += not routes
+
+    def _count(self, topic: _Topic, header: Header) -> int:
+        """How many messages were lost before this one.
+
+        :raises MessageError: no producer of ours sent it, or it came before.
+        """
+        producer = self._producers.get(header.instance)
+        cells = None if producer is None else producer.cells.get(topic.source)
+        if producer is None or cells is None:
+            raise MessageError(f"'{header.instance}' is no producer of '{topic.source.decode(errors='replace')}'")
+        known = cells[LIFE]  # one more than the life; 0: not heard of yet
+        if header.life + 1 != known:
+            if header.life + 1 < known:
+                raise MessageError(f"of an earlier life of '{header.instance}'")
+            self._begin(producer, header.instance, header.life)
+        missing = missing_before(header, cells[topic.partition])
+        cells[topic.partition] = header.seq + 1
+        return missing
+
+    def _begin(self, producer: _Producer, instance: str, life: int) -> None:
+        """A life of a producer is heard of for the first time: its numbers start at 0, its former life's are complete."""
+        known = min(max(0, cells[LIFE] - 1) for cells in producer.cells.values())
+        for former in range(max(known, life - LIVES_SETTLED), life):
+            self._settle(producer, instance, former)
+        for cells in producer.cells.values():
+            if cells[LIFE] < life + 1:
+                begin_life(cells, life)
+
+    def _settle(self, producer: _Producer, instance: str, life: int) -> None:
+        """All of a life has been heard that ever will be."""
+        sent = producer.gone.pop(life, None)
+        if sent is None:
+            sent = self._left_behind(instance, life)
+        for source, cells in producer.cells.items():
+            if cells[LIFE] <= life + 1 and sent is not None:
+                if cells[LIFE] < life + 1:
+                    begin_life(cells, life)
+                self._lost_until(producer, source, sent)
+
+    def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
+        """A producer died having sent so many on each topic: what of it never comes is lost.
+
+        Counted when the next life is heard (its first word comes behind all that the former one's connection held).
+        """
+        producer = self._producers.get(instance)
+        if producer is not None:
+            producer.gone[life] = sent
+            if any(cells[LIFE] > life + 1 for cells in producer.cells.values()):
+                producer.gone.pop(life)  # too late: its successor has been heard
+
+    def settle(self) -> None:
+        """Nothing more will be read: what dead producers had sent and has not come is lost."""
+        for instance, producer in self._producers.items():
+            known = max(0, *(cells[LIFE] - 1 for cells in producer.cells.values()))
+            for life in sorted({known, *producer.gone}):
+                self._settle(producer, instance, life)
+
+    def _notice(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        try:
+            notice = _notices.decode(frames[-1])
+        except UNREADABLE:
+            self.strangers += 1
+            return
+        producer = self._producers.get(notice.instance)
+        if producer is None:
+            self.strangers += 1
+            return
+        if any(notice.life + 1 > cells[LIFE] for cells in producer.cells.values()):
+            self._begin(producer, notice.instance, notice.life)
+        sent = notice.next if isinstance(notice, Welcome) else notice.sent
+        for source in producer.cells:
+            self._lost_until(producer, source, sent)
+        if isinstance(notice, Welcome):
+            self._answer(producer, f"!{self._instance}/{notice.instance}/{notice.life}")
+        else:
+            deliver(Ended(notice.instance, tuple(route.edge.id for route in producer.routes)))
+
+    def _answer(self, producer: _Producer, answer: str) -> None:
+        if producer.answer and producer.answer != answer:
+            self._socket.unsubscribe(producer.answer)
+        if producer.answer != answer:
+            self._socket.subscribe(answer)
+        producer.answer = answer
+        producer.welcomed = True
+
+    def _lost_until(self, producer: _Producer, source: bytes, sent: dict[str, int]) -> None:
+        """Gaps show what was lost between two messages: a notice, what was lost before the first and behind the last."""
+        cells, prefix = producer.cells[source], source.decode() + "/"
+        for topic, number in sent.items():
+            partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
+            if partition not in self._partitions[source]:
+                continue
+            missing = number - cells[partition]
+            if 0 < missing <= MISSING_MAX:
+                cells[partition] = number
+                for route in self._routes[source]:
+                    route.cells[DROPPED] += missing
+
+    def statistics(self) -> dict[str, EdgeStatistics]:
+        """By edge, what has been counted at this end."""
+        return {route.edge.id: route.statistics() for routes in self._routes.values() for route in routes}
+
+    def close(self) -> None:
+        self._socket.close(0)
