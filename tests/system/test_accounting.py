@@ -18,25 +18,25 @@ drain_within: 60s
 nodes:
   src: {{use: "tests.system.actors:Count", with: {{count: 60000, every_ms: 1, sessions: 20}}}}
   oldest:
-    use: "tests.system.actors:SlowAccount"
+    use: "tests.system.link_actors:SlowAccount"
     in: {{x: {{from: src.out, depth: 50, when_full: drop_oldest}}}}
     with: {{ms: 4, statistics: "{folder}/told"}}
   newest:
-    use: "tests.system.actors:SlowAccount"
+    use: "tests.system.link_actors:SlowAccount"
     in: {{x: {{from: src.out, depth: 50, when_full: drop_newest}}}}
     with: {{ms: 4, statistics: "{folder}/told"}}
   shared:
-    use: "tests.system.actors:SlowAccount"
+    use: "tests.system.link_actors:SlowAccount"
     in: {{x: {{from: src.out, depth: 50, when_full: drop_oldest}}}}
     with: {{ms: 4, statistics: "{folder}/told"}}
     replicas: 2
   mortal:
-    use: "tests.system.actors:SlowAccount"
+    use: "tests.system.link_actors:SlowAccount"
     in: {{x: {{from: src.out, depth: 50, when_full: drop_oldest}}}}
     with: {{ms: 4, statistics: "{folder}/told"}}
     restart: {{max: 1000, within: 60s}}
   mortals:
-    use: "tests.system.actors:SlowAccount"
+    use: "tests.system.link_actors:SlowAccount"
     in: {{x: {{from: src.out, depth: 50}}}}
     with: {{ms: 4, statistics: "{folder}/told"}}
     replicas: 2
@@ -58,7 +58,7 @@ nodes:
     with: {{ms: 3}}
     replicas: 2
     restart: {{max: 1000, within: 60s}}
-  end: {{use: "tests.system.actors:CollectBoth", in: {{x: slow.out, y: src.out}}, with: {{file: "{folder}/heard.txt"}}}}
+  end: {{use: "tests.system.link_actors:CollectBoth", in: {{x: slow.out, y: src.out}}, with: {{file: "{folder}/heard.txt"}}}}
 """
 
 
@@ -151,7 +151,7 @@ def test_replicas_that_ask_for_a_depth_of_one_are_all_heard(tmp_path: Path) -> N
 STARTING = """\
 name: starting
 nodes:
-  src: {{use: "tests.system.actors:Halting", with: {{count: 3000, halt_at: 2000, until: "{folder}/go"}}}}
+  src: {{use: "tests.system.link_actors:Halting", with: {{count: 3000, halt_at: 2000, until: "{folder}/go"}}}}
   end:
     use: "tests.system.actors:Collect"
     in: {{x: {{from: src.out, depth: 5000}}}}

@@ -44,7 +44,7 @@ nodes:
     out: {{level: audio.level}}
     {options}
   end:
-    use: "tests.system.actors:CollectLevels"
+    use: "tests.system.link_actors:CollectLevels"
     in: {{level: {{from: js.level, {out}}}}}
     with: {{file: "{file}"}}
 """
@@ -59,7 +59,7 @@ def levels(folder: Path, src: str, link: str, options: str = "", into: str = "")
 
 def frames(count: int, every_ms: float = 0, **more: int) -> str:
     said = ", ".join(f"{k}: {v}" for k, v in {"count": count, "every_ms": every_ms, "sessions": 8, **more}.items())
-    return f'{{use: "tests.system.actors:Frames", with: {{{said}}}}}'
+    return f'{{use: "tests.system.link_actors:Frames", with: {{{said}}}}}'
 
 
 class Told(NamedTuple):

@@ -25,9 +25,9 @@ shared_memory: 1MB
 drain_within: 60s
 nodes:
   src: {{{{use: "tests.system.actors:Count", with: {{{{count: 10000000, every_ms: 5}}}}}}}}
-  bad: {{{{use: "tests.system.actors:Hostile", with: {{{{messages: {EACH}, done: "{{bad}}"}}}}}}}}
+  bad: {{{{use: "tests.system.link_actors:Hostile", with: {{{{messages: {EACH}, done: "{{bad}}"}}}}}}}}
   mid:
-    use: "tests.system.actors:Both"
+    use: "tests.system.link_actors:Both"
     in:
       x: [src.out, bad.out]
       y:

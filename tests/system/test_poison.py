@@ -15,7 +15,7 @@ drain_within: 60s
 nodes:
   src: {{use: "tests.system.actors:Count", with: {{count: 300, sessions: 7}}}}
   mid:
-    use: "tests.system.actors:Poisoned"
+    use: "tests.system.link_actors:Poisoned"
     in: {{x: {{from: src.out, link: queue, delivery: at_least_once, order: {order}, give_up_after: 3}}}}
     with: {{deadly: 137}}
     replicas: {replicas}

@@ -9,9 +9,9 @@ from .graphs import graph_run
 SILENT = """\
 name: silent
 nodes:
-  src: {{use: "tests.system.actors:Halting", with: {{count: 20, halt_at: 10, until: "{folder}/heard.silent"}}}}
+  src: {{use: "tests.system.link_actors:Halting", with: {{count: 20, halt_at: 10, until: "{folder}/heard.silent"}}}}
   end:
-    use: "tests.system.actors:Watchful"
+    use: "tests.system.link_actors:Watchful"
     in: {{x: {{from: src.out, link: {link}, input_timeout: 200ms}}}}
     with: {{file: "{folder}/heard.txt"}}
 """
@@ -36,10 +36,10 @@ ENDS = """\
 name: ends
 nodes:
   brief: {{use: "tests.system.actors:Count", with: {{count: 500, sessions: 9}}}}
-  long: {{use: "tests.system.actors:Halting", with: {{count: 1000, halt_at: 400, until: "{folder}/heard.end-y"}}}}
+  long: {{use: "tests.system.link_actors:Halting", with: {{count: 1000, halt_at: 400, until: "{folder}/heard.end-y"}}}}
   mid: {{use: "tests.system.actors:Double", in: {{x: {{from: brief.out, depth: 5000}}}}, replicas: 3}}
   end:
-    use: "tests.system.actors:Watchful"
+    use: "tests.system.link_actors:Watchful"
     in:
       x: [{{from: long.out, depth: 5000}}, {{from: mid.out, link: {link}}}]
       y: {{from: mid.out, depth: 5000}}
