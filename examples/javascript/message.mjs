@@ -26,10 +26,8 @@ const isText = (text) => typeof text === "string";
 const isMap = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && !(value instanceof Uint8Array);
 
 /** The header of `[topic, header, payload?]`; throws with the reason where it is none. */
-export function readHeader(frames, maxMessage) {
+export function readHeader(frames) {
   if (frames.length !== 2 && frames.length !== 3) throw new Error(`${frames.length} frames instead of 2 or 3`);
-  const length = frames[1].length + (frames[2]?.length ?? 0);
-  if (length > maxMessage) throw new Error(`${length} bytes are more than max_message, ${maxMessage}`);
   const header = { session: "default", turn: 0, revision: 0, life: 0, floor: 0, attempt: 0, body: {}, ...unpackMap(frames[1]) };
   if (header.v !== PROTOCOL) throw new Error(`protocol version ${header.v}, this node speaks ${PROTOCOL}`);
   const texts = [header.kind, header.port, header.instance, header.session];
@@ -40,6 +38,12 @@ export function readHeader(frames, maxMessage) {
   }
   if (header.cause != null && !isCause(header.cause)) throw new Error("not a message header: 'cause' is none");
   return header;
+}
+
+/** Why a message is too long, or nothing; to be asked once it has had its place among the numbers. */
+export function tooLong(frames, maxMessage) {
+  const length = frames[1].length + (frames[2]?.length ?? 0);
+  return length > maxMessage ? new Error(`${length} bytes are more than max_message, ${maxMessage}`) : null;
 }
 
 /** A notice of a link or of the control plane: a map. */

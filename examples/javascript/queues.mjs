@@ -1,7 +1,7 @@
 // Queues: PUSH/PULL where an acknowledgement is the credit. The taker's end, and the producer's.
 
 import { Pull, Push } from "zeromq";
-import { Outlet, pack, readHeader, unpackMap } from "./message.mjs";
+import { Outlet, pack, readHeader, tooLong, unpackMap } from "./message.mjs";
 import { Seen } from "./receipts.mjs";
 
 const push = (endpoint) => {
@@ -66,7 +66,7 @@ export class QueuesIn {
     const count = this.counts.of(edge);
     let header, lane;
     try {
-      header = readHeader(frames, this.me.max_message);
+      header = readHeader(frames);
       lane = this.lanes.get(`${edge} ${header.instance}`);
       if (!lane) throw new Error(`'${header.instance}' is no producer of '${edge}'`);
       if (header.life < lane.life) throw new Error(`of an earlier life of '${header.instance}'`);
@@ -80,6 +80,11 @@ export class QueuesIn {
     lane.freed += missing;
     lane.expected = header.seq + 1;
     const copy = { lane, life: header.life, seq: header.seq };
+    const unfit = tooLong(frames, this.me.max_message);
+    if (unfit) {
+      this.counts.rejected(edge, unfit);
+      return this.free(copy, lane.tracks);
+    }
     const receipt = lane.seen?.take(header, copy, (finished) => finished.copies.splice(0).forEach((one) => this.acknowledge(one, true)));
     if (receipt === null) {
       count.duplicates += 1;

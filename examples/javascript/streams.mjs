@@ -1,7 +1,7 @@
 // Streams: PUB/SUB with a start barrier, and every loss counted.
 
 import { Subscriber, XPublisher } from "zeromq";
-import { Outlet, pack, partitionOf, readHeader, unpackMap } from "./message.mjs";
+import { Outlet, pack, partitionOf, readHeader, tooLong, unpackMap } from "./message.mjs";
 
 /** Everything that this instance publishes. */
 export class StreamsOut {
@@ -91,7 +91,7 @@ export class StreamsIn {
     let header, lost;
     try {
       if (!/\/[0-3][0-9a-f]$/.test(topic)) throw new Error(`'${topic}' is no topic`);
-      header = readHeader(frames, this.me.max_message);
+      header = readHeader(frames);
       lost = this.lost(topic, header);
     } catch (error) {
       for (const edge of edges) this.counts.rejected(edge.edge, error);
@@ -99,7 +99,9 @@ export class StreamsIn {
     }
     for (const edge of edges) {
       this.counts.of(edge.edge).dropped += lost;
-      this.deliver({ edge, header, payload: frames[2] ?? Buffer.alloc(0) });
+      const unfit = tooLong(frames, this.me.max_message);
+      if (unfit) this.counts.rejected(edge.edge, unfit);
+      else this.deliver({ edge, header, payload: frames[2] ?? Buffer.alloc(0) });
     }
   }
 
