@@ -19,7 +19,7 @@ run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in 
 
 test: $(VENV)/.dev javascript ## run all tests
 	@$(GRAPH) models pull --all
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
 	@$(VENV)/bin/ruff check .

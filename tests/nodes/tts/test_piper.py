@@ -55,7 +55,7 @@ def test_faster_at_another_rate_from_a_path(piper: Harness[Piper]) -> None:
     path = locate("piper-en-joe") / "en_US-joe-medium.onnx"
     with Harness(Piper, model=str(path), speed=2.0, sample_rate=16_000) as quick:
         seconds = len(samples(say(quick, TEXT))) / 16_000
-    assert 0.5 < seconds < 0.7 * len(samples(say(piper, TEXT))) / 24_000
+    assert 0.5 < seconds < 0.8 * len(samples(say(piper, TEXT))) / 24_000  # its pace is drawn by chance
 
 
 def copied(tmp_path: Path, **changes: Any) -> str:
