@@ -11,7 +11,7 @@ from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
 from graph.message import Block, Header
 
-THRESHOLD = 65_536  # bytes; below it a copy through the socket costs less than the ring (docs/benchmarks.md)
+THRESHOLD = 262_144  # bytes; below it a copy through the socket costs less than the ring (decision 13)
 STREAM = ""  # the link of all streams of an instance: they share a socket, so their messages come in order
 
 

@@ -28,7 +28,7 @@ class LargeConfig(NodeConfig):
 
 
 class Large(Node):
-    """Sends payloads of 64 to 300 KB with their checksums; tells in the end what its ring has counted."""
+    """Sends payloads of 256 to 320 KB with their checksums; tells in the end what its ring has counted."""
 
     Config = LargeConfig
     config: LargeConfig
@@ -38,7 +38,7 @@ class Large(Node):
         chance, noise = random.Random(0), memoryview(os.urandom(1 << 20))
         began_ns = now_ns()
         for n in range(self.config.count):
-            start, size = chance.randrange(1 << 19), chance.randrange(64 << 10, 300 << 10)
+            start, size = chance.randrange(1 << 19), chance.randrange(256 << 10, 320 << 10)
             payload = noise[start : start + size]
             yield Until(began_ns + int(n * self.config.every_ms * 1e6))
             yield self.out(Checked(n, zlib.crc32(payload)), payload, session=f"s{n % 20}")

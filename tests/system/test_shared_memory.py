@@ -69,7 +69,7 @@ def whole(folder: Path, run: GraphRun) -> None:
 @pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no memory file system")
 def test_nothing_is_torn_and_nothing_stays_behind_whoever_is_killed(tmp_path: Path) -> None:
     chance = random.Random(2)
-    with graph_run(tmp_path, GRAPH.format(folder=tmp_path, count=10_000, memory="4MB")) as run:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path, count=10_000, memory="6MB")) as run:
         run.running()
         rings = next(run.runtime.rglob("rings")).resolve()
         assert rings.parent == Path("/dev/shm")
