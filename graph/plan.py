@@ -42,6 +42,28 @@ class Instance(msgspec.Struct, frozen=True):
     credit: str = ""  # PULL for its takers' acknowledgements; empty where no output feeds a queue
 
 
+class Resources(msgspec.Struct, frozen=True):
+    """What each process of a node may use."""
+
+    threads: int | None = None  # of its numeric libraries
+    cpus: tuple[int, ...] | None = None  # it may run on these; None: on all
+    gpus: tuple[int, ...] | None = None  # it may see these; None: all
+    nice: int = 0
+    max_rss: int | None = None  # bytes
+    env: dict[str, str] = {}
+    cwd: str | None = None
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """What becomes of a node whose process dies. The first restart is immediate; the next waits `backoff_s[0]`, and so on."""
+
+    policy: Literal["never", "on_failure", "always"] = "on_failure"
+    max: int = 5  # of all instances together
+    within_s: float = 60.0
+    backoff_s: tuple[float, float] = (0.1, 5.0)
+    retry_after_s: float | None = None  # a node that has failed is tried again
+
+
 class PlannedNode(msgspec.Struct, frozen=True):
     """A node of the graph, its class found and its parameters validated."""
 
@@ -50,20 +72,19 @@ class PlannedNode(msgspec.Struct, frozen=True):
     target: str  # "package.module:Class"; empty of a program
     config: dict[str, Any]
     instances: tuple[str, ...]
-    threads: int | None = None
+    resources: Resources = Resources()
     source: bool = False  # no connected input: it starts when all are ready, and its end begins the drain
     terminal: bool = False  # writes to the terminal of `graph run`
     models: tuple[str, ...] = ()
-    restart: Restart | None = None  # None: its death ends the graph
+    restart: Restart = Restart()
+    critical: bool = False  # when it has failed the graph ends
+    fallback: PlannedNode | None = None  # what takes its place, in its name and at its endpoints, while it has failed
+    after: tuple[str, ...] = ()  # nodes that must have loaded before it is started
+    start_within_s: float = 120.0
+    hang_after_s: float | None = None  # of a handler without progress
+    dead_after_s: float = 30.0  # without a sign of life
     command: tuple[str, ...] = ()  # of a program that speaks the wire protocol; empty: a Python class
     outputs: dict[str, tuple[str, ...]] = {}  # of a program: its ports and the kinds that each carries
-
-
-class Restart(msgspec.Struct, frozen=True):
-    """How often the processes of a node may be started again."""
-
-    max: int
-    within_s: float
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -76,9 +97,14 @@ class Plan(msgspec.Struct, frozen=True):
     edges: tuple[Edge, ...]
     orphan_after_s: float = 30.0
     drain_within_s: float = 10.0
-    start_within_s: float = 120.0
     max_message: int = 64 * 2**20  # bytes
     shared_memory: int = 64 * 2**20  # bytes of payloads that one instance may hold there; 0: all goes through sockets
+
+    @property
+    def models(self) -> list[str]:
+        """All that may be loaded, those of fallbacks among them."""
+        working = [*self.nodes, *(n.fallback for n in self.nodes if n.fallback is not None)]
+        return [model for node in working for model in node.models]
 
     def node(self, name: str) -> PlannedNode:
         return next(n for n in self.nodes if n.name == name)

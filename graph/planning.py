@@ -8,12 +8,12 @@ from pathlib import PurePath
 
 from graph.errors import SpecError
 from graph.loops import closing
-from graph.plan import Edge, Instance, Plan, PlannedNode, Restart
+from graph.plan import Edge, Instance, Plan, PlannedNode, Resources, Restart
 from graph.registry import Registry
-from graph.resolve import Resolved, ResolvedNode, Wire, resolve
+from graph.resolve import Resolved, Wire, resolve
 from graph.source import in_order
-from graph.spec import GraphFile, Spec, Tcp
-from graph.spec import Restart as RestartSpec
+from graph.spec import GraphFile, NodeSpec, Spec, Tcp
+from graph.whole import standbys
 
 DEPTH = {"stream": 1000, "queue": 64}  # messages; a stream's is a guard against a stuck listener, a queue's back-pressure
 LAST_PORT = 65535
@@ -29,7 +29,7 @@ def build(spec: Spec, registry: Registry) -> Plan:
     if problems:
         raise SpecError(in_order(problems))
     graph = spec.graph
-    nodes = [_planned(node, resolved.wires) for node in resolved.nodes.values()]
+    nodes = [_planned(name, resolved, graph) for name in resolved.nodes if name not in standbys(spec)]
     instances = tuple(_instances(nodes, resolved.wires, _Endpoints(graph)))
     _check_ports(spec, instances)
     return Plan(
@@ -40,32 +40,42 @@ def build(spec: Spec, registry: Registry) -> Plan:
         edges=tuple(_edges(resolved)),
         orphan_after_s=graph.orphan_after,
         drain_within_s=graph.drain_within,
-        start_within_s=graph.start_within,
         max_message=graph.max_message,
         shared_memory=graph.shared_memory,
     )
 
 
-def _planned(node: ResolvedNode, wires: Sequence[Wire]) -> PlannedNode:
-    replicas = node.spec.replicas
+def _planned(name: str, resolved: Resolved, graph: GraphFile, place: str = "") -> PlannedNode:
+    """The plan of one node; of a fallback, which works in the `place` of another."""
+    node = resolved.nodes[name]
+    said, replicas, restart = node.spec, node.spec.replicas, node.spec.restart
     return PlannedNode(
-        name=node.name,
-        use=f"exec: {shlex.join(node.command)}" if node.command else node.spec.use,
+        name=place or name,
+        use=f"exec: {shlex.join(node.command)}" if node.command else said.use,
         target=node.target,
         config=node.config,
-        instances=(node.name,) if replicas == 1 else tuple(f"{node.name}.{n}" for n in range(replicas)),
-        threads=node.spec.resources.threads,
-        source=not any(wire.consumer == node.name for wire in wires),
+        instances=(name,) if replicas == 1 else tuple(f"{name}.{n}" for n in range(replicas)),
+        resources=_resources(said),
+        source=not any(wire.consumer == (place or name) for wire in resolved.wires),
         terminal=node.terminal,
         models=node.models,
-        restart=_restart(node.spec.restart),
+        restart=Restart(restart.policy, restart.max, restart.within, restart.backoff, restart.retry_after),
+        critical=said.critical,
+        fallback=_planned(said.fallback, resolved, graph, name) if said.fallback else None,
+        after=tuple(said.after),
+        start_within_s=said.start_within or graph.start_within,
+        hang_after_s=said.hang_after,
+        dead_after_s=said.dead_after,
         command=node.command,
         outputs=node.outputs,
     )
 
 
-def _restart(said: RestartSpec | None) -> Restart | None:
-    return Restart(said.max, said.within) if said is not None else None
+def _resources(said: NodeSpec) -> Resources:
+    of = said.resources
+    cpus = None if of.cpus is None else tuple(of.cpus)
+    gpus = None if of.gpus is None else tuple(of.gpus)
+    return Resources(of.threads, cpus, gpus, of.nice, of.max_rss, of.env, of.cwd)
 
 
 class _Endpoints:

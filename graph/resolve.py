@@ -11,13 +11,13 @@ from pydantic import ValidationError
 
 from graph.errors import NodeError, Problem, VoicegraphError
 from graph.foreign import PORT_NAME, AnyInput, Ports, UnknownProgram, declared_ports, find_program, ports_of_class
-from graph.loops import loops
 from graph.node import TELEMETRY, Input, Node, Output
 from graph.plan import WhenFull
 from graph.registry import Registry, UnknownNode
 from graph.source import Located, Place
 from graph.spec import Connection, NodeSpec, Spec
 from graph.validation import did_you_mean, problems_of
+from graph.whole import check_whole, standbys
 
 ALL = "*"
 _LISTED = 8  # names that a hint lists before it gives up
@@ -79,6 +79,7 @@ class _Resolver:
         self._registry = registry
         self._classes: dict[str, type[Node]] = {}  # by node, those that could be found
         self._ports: dict[str, Ports] = {}  # by node, of classes and of programs
+        self._standbys = standbys(spec)
         self._result = Resolved()
 
     def resolve(self) -> Resolved:
@@ -91,9 +92,10 @@ class _Resolver:
         for name in self._ports:
             self._take(name)
         for name, node in nodes.items():
-            self._wire(name, node)
-        self._check_sources()
-        self._check_queue_loops()
+            if name not in self._standbys:
+                self._wire(name, node)
+        for place, message, text, suggestion in check_whole(self._spec, self._ports, self._result.wires):
+            self._problem(place, message, text, suggestion)
         return self._result
 
     def _said(self, *path: str) -> Located:
@@ -190,6 +192,10 @@ class _Resolver:
         if not producer or not output_port:
             hint = did_you_mean(output, self._outputs()) or _listing("fits:", self._fitting(name, port))
             self._problem(place, f"{name}: '{output}' is not an output, which is written node.port", output, hint)
+        elif producer in self._standbys:
+            who = self._standbys[producer]
+            hint = f"{who}.{output_port}"
+            self._problem(place, f"{name}: '{producer}' is only a fallback: it speaks as '{who}'", output, hint)
         elif producer == ALL:
             producers = self._all_with(output_port, output, name)
             if not producers:
@@ -226,7 +232,8 @@ class _Resolver:
         """
         nodes = self._spec.graph.nodes
         listeners = {n for n, spec in nodes.items() for cs in spec.inputs.values() for c in cs if c.output == wildcard}
-        return [n for n, ports in self._ports.items() if n != name and n not in listeners and output_port in ports.outputs]
+        others = [n for n in self._ports if n != name and n not in listeners and n not in self._standbys]
+        return [n for n in others if output_port in self._ports[n].outputs]
 
     def _outputs(self) -> list[str]:
         return [f"{name}.{port}" for name, ports in self._ports.items() for port in ports.outputs]
@@ -263,24 +270,6 @@ class _Resolver:
                 continue
             seen.add(key)
             yield wire
-
-    # the graph as a whole
-
-    def _check_sources(self) -> None:
-        nodes = self._spec.graph.nodes
-        if nodes and all(self._inputs_said(name) for name in nodes):
-            place = self._spec.tree.mapping["nodes"]
-            hint = "a source, like capture.file, has no `in`"
-            self._problem(place.key or place.place, "no node is a source: each waits for another", "nodes", hint)
-
-    def _check_queue_loops(self) -> None:
-        blocking = [w for w in self._result.wires if w.connection.link == "queue" and w.when_full == "block"]
-        arcs = [(w.producer, w.consumer) for w in blocking]
-        for loop in loops(list(self._spec.graph.nodes), arcs):
-            place = next(w.place for w in blocking if (w.producer, w.consumer) == (loop[-1], loop[0]))
-            names = " -> ".join([*loop, loop[0]])
-            hint = "give one of them when_full: drop_oldest, or make it a stream"
-            self._problem(place, f"a loop of blocking queues could wait for ever: {names}", names, hint)
 
 
 def _fits(output: Output[Any], port: Input[Any]) -> bool:

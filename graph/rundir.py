@@ -87,6 +87,11 @@ class RunDir:
         """Endpoint of the control plane."""
         return f"ipc://{self.path}/control"
 
+    @property
+    def commands(self) -> str:
+        """Endpoint where the supervisor takes orders."""
+        return f"ipc://{self.path}/commands"
+
     def endpoint(self, template: str) -> str:
         """An endpoint of the plan, its `{run}` filled in."""
         return template.replace("{run}", str(self.path))

@@ -23,6 +23,7 @@ _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _UNITS_BYTES = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
 _SIZE = r"^(\d+)(KB|MB|GB)$"
 _DURATION = r"^\d+(\.\d+)?(ms|s|m|h)$"
+_RANGE = r"^(\d+(?:\.\d+)?(?:ms|s|m|h))\.\.(\d+(?:\.\d+)?(?:ms|s|m|h))$"
 
 
 def _seconds(text: Any) -> float:
@@ -83,8 +84,40 @@ class _Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
+def _policy(value: Any) -> Any:
+    """The short form of a restart: its policy alone."""
+    return {"policy": value} if isinstance(value, str) else value
+
+
+def _numbers(value: Any) -> Any:
+    return [value] if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _backoff(value: Any) -> tuple[float, float]:
+    """`0.1s..5s`: the shortest and the longest wait in seconds."""
+    match = re.fullmatch(_RANGE, value) if isinstance(value, str) else None
+    if match is None:
+        raise PydanticCustomError(EXPECTED, "two durations like 100ms..5s")
+    shortest, longest = _seconds(match[1]), _seconds(match[2])
+    if shortest > longest:
+        raise PydanticCustomError(EXPECTED, "two durations, the shorter first")
+    return shortest, longest
+
+
+def _names(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=Annotated[str, Field(pattern=_DURATION)])]
 Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=Annotated[str, Field(pattern=_SIZE)] | Literal[0])]
+Backoff = Annotated[
+    tuple[float, float], BeforeValidator(_backoff, json_schema_input_type=Annotated[str, Field(pattern=_RANGE)])
+]
+Numbers = Annotated[
+    list[Annotated[int, Field(ge=0, le=1023)]], BeforeValidator(_numbers, json_schema_input_type=int | list[int])
+]
+Names = Annotated[list[str], BeforeValidator(_names, json_schema_input_type=str | list[str])]
+Policy = Literal["never", "on_failure", "always"]
 
 
 class Connection(_Keys):
@@ -120,13 +153,28 @@ class Resources(_Keys):
     """What a node's process may use."""
 
     threads: int | None = Field(None, ge=1, le=1024, description="threads of its numeric libraries (OMP_NUM_THREADS …)")
+    cpus: Numbers | None = Field(None, description="the processors that it may run on, e.g. [0, 1]")
+    gpus: Numbers | None = Field(None, description="the GPUs that it may see (CUDA_VISIBLE_DEVICES); [] hides them all")
+    nice: int = Field(0, ge=-20, le=19, description="19 gives way to everybody; below 0 takes privileges")
+    max_rss: Size | None = Field(None, ge=2**20, description="memory; a process that takes more is started again")
+    env: dict[str, str] = Field({}, description="variables of its environment")
+    cwd: str | None = Field(None, description="the folder it works in; default: that of `graph run`")
 
 
 class Restart(_Keys):
-    """How often the processes of a node may be started again when they die."""
+    """What becomes of a node whose process dies."""
 
-    max: int = Field(5, ge=1, le=100_000, description="times, in all replicas together")
-    within: Duration = Field(60.0, description="in so much time; one more death ends the graph")
+    policy: Policy = Field(
+        "on_failure",
+        description="never: it stays dead; on_failure: it is started again; always: also when it ends by itself with exit"
+        " code 0, and when it cannot start",
+    )
+    max: int = Field(5, ge=1, le=100_000, description="times it is started again, all replicas together,")
+    within: Duration = Field(60.0, description="in so much time; one more death and the node has failed")
+    backoff: Backoff = Field(
+        (0.1, 5.0), description="the first time it is started at once, then after so long, twice as long each time"
+    )
+    retry_after: Duration | None = Field(None, description="a node that has failed is tried again after so long")
 
 
 KIND_NAME = r"^[a-z][a-z0-9_.-]*$"
@@ -150,7 +198,17 @@ class NodeSpec(_Keys):
     outputs: dict[str, KindNames] = Field({}, alias="out", description="of a program (exec): its outputs, and their kinds")
     replicas: int = Field(1, ge=1, le=64, description="processes that share this node's work; on streams they share sessions")
     resources: Resources = Field(default_factory=Resources, description="what each process of this node may use")
-    restart: Restart | None = Field(None, description="start its processes again when they die; default: that ends the graph")
+    restart: Annotated[Restart, BeforeValidator(_policy, json_schema_input_type=Policy | Restart)] = Field(
+        default_factory=Restart, description="what becomes of its processes when they die"
+    )
+    critical: bool = Field(False, description="when it has failed the graph ends, cleanly")
+    fallback: str | None = Field(None, description="the node that takes its place while it has failed: same ports, no `in`")
+    after: Names = Field([], description="nodes that must have loaded before this one is started")
+    start_within: Duration | None = Field(None, description="how long it may take to be ready; default: as the graph says")
+    hang_after: Duration | None = Field(
+        None, description="a handler that makes no progress for so long is ended with its process; default: never"
+    )
+    dead_after: Duration = Field(30.0, description="a process that gives no sign of life for so long is ended")
 
 
 class Ipc(_Keys):

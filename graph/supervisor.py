@@ -132,7 +132,7 @@ class Supervisor:
         """Start every node, all at once."""
         self.states = {i.id: "starting" for i in self.plan.instances}
         self.lives = dict.fromkeys(self.states, 0)
-        self._deadline_s = now_s + self.plan.start_within_s
+        self._deadline_s = now_s + max(n.start_within_s for n in self.plan.nodes)
         return [Spawn(i.id) for i in self.plan.instances]
 
     def handle(self, event: Event, now_s: float) -> list[Action]:
@@ -226,7 +226,7 @@ class Supervisor:
         life = self.lives[instance]
         self.lives[instance] = life + 1
         self.states[instance] = "starting"
-        self._late_s[instance] = now_s + self.plan.start_within_s
+        self._late_s[instance] = now_s + node.start_within_s
         told = f"{why}; started again ({len(deaths) + 1} of {restart.max} in {restart.within_s:g} s)"
         return [Tell("warning", told, instance), Bury(instance, life), Spawn(instance, life + 1)]
 
@@ -276,7 +276,7 @@ class Supervisor:
 
     def _late(self, instance: str) -> str:
         doing = self.status.get(instance)
-        return f"not ready within {self.plan.start_within_s:g} s" + (f" (last: {doing})" if doing else "")
+        return f"not ready within {self._node(instance).start_within_s:g} s" + (f" (last: {doing})" if doing else "")
 
     def _leave(self, now_s: float) -> list[Action]:
         """Ask all to go; who is still loading hears nothing and has nothing to lose."""

@@ -67,7 +67,7 @@ def pull(
     if graph is not None:
         from graph.load import load_plan
 
-        references += [model for node in load_plan(graph, []).nodes for model in node.models]
+        references += load_plan(graph, []).models
     if every:
         references += list(installed().models)
     if not references and graph is None:

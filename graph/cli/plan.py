@@ -57,7 +57,7 @@ def _tables(plan: Plan) -> None:
 
     nodes = Table("node", "use", "processes", "threads", "models", box=box.SIMPLE_HEAD)
     for node in plan.nodes:
-        threads = "" if node.threads is None else str(node.threads)
+        threads = "" if node.resources.threads is None else str(node.resources.threads)
         nodes.add_row(node.name, escape(node.use), ", ".join(node.instances), threads, ", ".join(node.models))
     links = Table("from", "to", "link", "depth", "when full", box=box.SIMPLE_HEAD)
     links.columns[3].justify = "right"

@@ -39,7 +39,7 @@ def run(
         from graph.models import Bars, ensure
 
         with Bars() as progress:
-            ensure([model for node in plan.nodes for model in node.models], progress)
+            ensure(plan.models, progress)
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()
     code, gathered, failures = run_plan(plan, console.tell)

@@ -53,8 +53,8 @@ class LocalLauncher:
             environment |= {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
             command = [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)]
         for variable in _THREAD_VARIABLES:
-            if node.threads is not None:
-                environment[variable] = str(node.threads)
+            if node.resources.threads is not None:
+                environment[variable] = str(node.resources.threads)
         environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores
         with self.log(instance).open("ab") as log:
             try:

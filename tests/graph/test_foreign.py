@@ -56,10 +56,9 @@ class TestPlan:
     def test_a_program_is_planned_like_any_node(self) -> None:
         js = plan(GRAPH).node("js")
         assert (js.use, js.target, js.command) == ("exec: sh -c 'exit 3'", "", ("sh", "-c", "exit 3"))
-        assert (js.instances, js.threads, js.source) == (("js.0", "js.1"), 3, False)
+        assert (js.instances, js.resources.threads, js.source) == (("js.0", "js.1"), 3, False)
         assert js.config == {"any": ["thing", 1]}
         assert js.outputs == {"doubled": ("sample.number",)}
-        assert js.restart is not None
         assert js.restart.max == 4
 
     def test_nodes_stay_in_the_order_of_the_file(self) -> None:

@@ -46,8 +46,8 @@ class TestNodes:
         assert src.config == {"path": "x", "pace": "fast"}, "defaults are filled in"
         assert src.models == ("model-of-x",)
         assert [n.name for n in planned.nodes if n.source] == ["src"]
-        assert (dbl.instances, dbl.threads) == (("dbl.0", "dbl.1"), 3)
-        assert (out.instances, out.threads, out.terminal) == (("out",), None, True)
+        assert (dbl.instances, dbl.resources.threads) == (("dbl.0", "dbl.1"), 3)
+        assert (out.instances, out.resources.threads, out.terminal) == (("out",), None, True)
 
     def test_endpoints_are_bound_only_where_they_are_needed(self) -> None:
         assert plan(CHAIN).instances == (
