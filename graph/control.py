@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 import zmq
@@ -57,12 +57,23 @@ class Ready(msgspec.Struct, tag="ready"):
     """Set up, and every link of it stands at both ends."""
 
 
+Course: TypeAlias = Literal["starting", "loaded", "ready", "running", "ending", "drained"]
+
+
 class Beat(msgspec.Struct, tag="beat"):
-    """Alive; with what was counted so far and the marks since the last beat."""
+    """Alive; with how far it is, what was counted so far and the marks since the last beat."""
 
     sent: dict[str, int] = {}  # by output port, streams
     edges: dict[str, EdgeStatistics] = {}  # by edge id: this instance's end of it
     marks: list[TurnMark] = []
+    life: int = -1  # -1: it does not say
+    course: Course = "running"
+    draining: bool = False  # it was asked to drain
+    busy_ms: int = 0  # how long its handler has been at work without a step; 0: it waits
+
+
+class Ending(msgspec.Struct, tag="ending"):
+    """All inputs have ended, or it was asked to drain: what it has said waits for its takers."""
 
 
 class Drained(msgspec.Struct, tag="drained"):
@@ -101,8 +112,21 @@ class Gone(msgspec.Struct, tag="gone"):
     lanes: dict[str, dict[str, LaneCounts]] = {}  # by edge it took from, and producer; empty where nothing is known
 
 
-FromNode: TypeAlias = Hello | Status | Warned | Loaded | Ready | Beat | Drained | Failed
-ToNode: TypeAlias = Heard | Start | Drain | Stop | Gone
+class Absent(msgspec.Struct, tag="absent"):
+    """Another instance is not there and nobody waits for it: it has failed, or was stopped."""
+
+    instance: str
+    final: bool = False  # nor will it come back: what comes from it has ended
+
+
+class Expected(msgspec.Struct, tag="expected"):
+    """An instance that was absent is started again."""
+
+    instance: str
+
+
+FromNode: TypeAlias = Hello | Status | Warned | Loaded | Ready | Beat | Ending | Drained | Failed
+ToNode: TypeAlias = Heard | Start | Drain | Stop | Gone | Absent | Expected
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_node = msgspec.msgpack.Decoder(FromNode)

@@ -9,7 +9,24 @@ from threading import Lock
 from typing import Any
 
 from graph.complaints import Complaints
-from graph.control import Beat, ControlClient, Drain, Drained, Gone, Loaded, Ready, Start, Stop, TurnMark, Warned
+from graph.control import (
+    Absent,
+    Beat,
+    ControlClient,
+    Course,
+    Drain,
+    Drained,
+    Ending,
+    Expected,
+    Gone,
+    Loaded,
+    Ready,
+    Start,
+    Stop,
+    ToNode,
+    TurnMark,
+    Warned,
+)
 from graph.control import Status as StatusMessage
 from graph.inbox import Inbox
 from graph.links.base import HANDFUL, Arrival, Ended
@@ -43,8 +60,13 @@ class Loop:
     It is also the node's `Runtime`.
     """
 
-    def __init__(self, instance: str, wiring: Wiring, control: ControlClient, origin: Origin, max_message: int) -> None:
+    def __init__(
+        self, instance: str, life: int, wiring: Wiring, control: ControlClient, origin: Origin, max_message: int
+    ) -> None:
         self.instance = instance
+        self._life = life
+        self._course: Course = "starting"
+        self._busy_since_ns = 0  # when the handler began, or made its last step; 0 while it waits
         self._wiring = wiring
         self._control = control
         self._queues_in = wiring.queues_in
@@ -84,9 +106,11 @@ class Loop:
 
         :raises Stopped: told to leave before that.
         """
+        self._course = "loaded"
         self._control.send(Loaded())
         while not self._wiring.ready:
             self._pump(IDLE_MS)
+        self._course = "ready"
         self._control.send(Ready())
         self._source = source
         if source:
@@ -124,6 +148,8 @@ class Loop:
         return IDLE_MS if due_ns is None else min(IDLE_MS, -(-(due_ns - now) // 1_000_000))
 
     def _end(self) -> None:
+        self._course = "ending"
+        self._control.send(Ending())
         self._drop_all()
         while not self._wiring.settled:
             self._pump(IDLE_MS)
@@ -134,6 +160,7 @@ class Loop:
             self._repeat_end()
             self._pump(IDLE_MS)
             self._drop_all()
+        self._course = "drained"
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:
@@ -175,10 +202,12 @@ class Loop:
         handler = self._handlers[route.edge.input]
         if handler is not None:
             self._handling = arrival
+            self._busy_since_ns = began_ns
             try:
                 self._steps(handler(message) if self._look_out is None else self._call(handler, message, self._look_out))
             finally:
                 self._handling = None
+                self._busy_since_ns = 0
         cells[BYTES] += len(message.payload)
         header = message.header
         if header is not None and header.host == self._host:
@@ -202,7 +231,10 @@ class Loop:
         """What was counted so far, and the marks since the last beat; called from the control thread too."""
         with self._marks_lock:
             marks = [self._marks.popleft() for _ in range(len(self._marks))]
-        return Beat(self._wiring.counts.sent(), self._wiring.statistics(), marks)
+        since_ns = self._busy_since_ns
+        busy_ms = (now_ns() - since_ns) // 1_000_000 if since_ns else 0
+        counts = self._wiring.counts
+        return Beat(counts.sent(), counts.statistics(), marks, self._life, self._course, self._draining, busy_ms)
 
     def close(self) -> None:
         """End the loop that async handlers ran on, and the thread that looked out."""
@@ -220,6 +252,7 @@ class Loop:
             self._outbox.send(handled, self._handling)
             return
         running: Iterator[Step] = steps(handled, self._runner)
+        self._busy_since_ns = now_ns()
         if self._look_out is not None:
             running = _looked_out_for(running, self._look_out)
         try:
@@ -228,11 +261,13 @@ class Loop:
                     self._outbox.send(step, self._handling)
                 elif isinstance(step, Until):
                     self._wait(step.at_ns)
-                if now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
+                self._busy_since_ns = now = now_ns()
+                if now - self._looked_ns >= INTERRUPT_LOOK_NS:
                     self._pump(0)
                 if self._handling is not None and self._inbox.stale(self._handling.message):
                     return
         finally:
+            self._busy_since_ns = 0
             close = getattr(running, "close", None)
             if close is not None:
                 close()
@@ -251,26 +286,38 @@ class Loop:
     def _pump(self, timeout_ms: int) -> None:
         """Wait at most so long for anything to happen, then take in all that has come."""
         began = now_ns()
+        busy, self._busy_since_ns = self._busy_since_ns, 0
         ready = self._poller.poll(timeout_ms)
         now = now_ns()
+        self._busy_since_ns = now if busy else 0
         most = 1 if now - began >= PAUSE_NS else CATCH_UP if began - self._looked_ns >= ABSENCE_NS else HANDFUL
         self._looked_ns = now
         for command in self._control.taken() if ready and ready[-1][0] == self._wake else ():
-            if isinstance(command, Stop):
-                raise Stopped
-            if isinstance(command, Start):
-                self._started = True
-                self._silence.begin(now)
-            elif isinstance(command, Gone):
-                self._wiring.gone(command)
-            elif isinstance(command, Drain) and not self._draining:
-                self._draining = True
-                self._node.stop()
+            self._obey(command, now)
         if ready:
             self._wiring.receive(ready, self._deliver, most)
         since_ns = now - self._kept_ns
         if since_ns >= OVERDUE_NS or (since_ns >= KEEP_HOUSE_NS and not self._waiting):
             self._keep_house(now)
+
+    def _obey(self, command: ToNode, now_ns: int) -> None:
+        if isinstance(command, Stop):
+            raise Stopped
+        if isinstance(command, Start):
+            self._started = True
+            self._course = "running" if self._course == "ready" else self._course
+            self._silence.begin(now_ns)
+        elif isinstance(command, Gone):
+            self._wiring.gone(command)
+        elif isinstance(command, Absent):
+            ended = self._wiring.absent(command)
+            if ended is not None:
+                self._deliver(ended)
+        elif isinstance(command, Expected):
+            self._wiring.expected(command.instance)
+        elif isinstance(command, Drain) and not self._draining:
+            self._draining = True
+            self._node.stop()
 
     def _take_streams(self) -> None:
         """Called by the look-out, while a handler runs long: also who waits for our word is told."""

@@ -25,8 +25,8 @@ class Report:
         self._restarts: dict[str, int] = {}
         self._dead: list[tuple[str, Beat]] = []  # what instances had counted that died and were started again
 
-    def spawned(self, instance: str, pid: int) -> None:
-        self._restarts[instance] = self._restarts.get(instance, -1) + 1
+    def spawned(self, instance: str, pid: int, life: int) -> None:
+        self._restarts[instance] = life
         self._pids[instance] = pid
 
     def buried(self, instance: str, counts: Counts | None) -> None:

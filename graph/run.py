@@ -15,15 +15,32 @@ from typing import Any, TypeAlias
 import platformdirs
 import zmq
 
+from graph.commands import Answer, Ask, CommandServer, Request
 from graph.control import Beat, ControlServer, Failed, Gone, Heard
 from graph.errors import NodeError, VoicegraphError
+from graph.events import (
+    Action,
+    Bury,
+    Event,
+    Exited,
+    Finish,
+    Interrupted,
+    Kill,
+    Measured,
+    Said,
+    Send,
+    Spawn,
+    Tell,
+    Tick,
+)
 from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
+from graph.orders import events_of, refusal
 from graph.plan import Plan
 from graph.report import Report
-from graph.rundir import RunDir
-from graph.supervisor import Action, Bury, Event, Exited, Finish, Interrupted, Kill, Said, Send, Spawn, Supervisor, Tell, Tick
+from graph.rundir import NodeProcess, RunDir
+from graph.supervisor import Found, Supervisor
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
 LAST_WORDS_MS = 5
@@ -36,6 +53,7 @@ Teller: TypeAlias = Callable[[Tell, Supervisor], None]
 def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
     """Run a graph to its end. Ctrl-C, SIGTERM and a closed terminal drain it, a second one stops it at once.
 
+    Where an earlier supervisor of the same plan was killed and its nodes live on, they are taken over as they are.
     `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
 
     :raises VoicegraphError: the graph is running already, a socket path would be too long, or there is no place for logs.
@@ -44,10 +62,11 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
     directory.check_length(plan)
     lock = directory.lock()
     try:
-        _end_leftovers(directory)
-        directory.write_plan(plan)
-        logs = _empty(log_dir(plan))
-        return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run()
+        found = _found(directory, plan)
+        if not found:
+            directory.write_plan(plan)
+        logs = _logs(log_dir(plan), adopt=bool(found))
+        return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run(found)
     finally:
         directory.remove()
         os.close(lock)
@@ -58,11 +77,11 @@ def log_dir(plan: Plan) -> Path:
     return Path(platformdirs.user_state_dir("voicegraph")) / "logs" / RunDir.of(plan).path.name
 
 
-def _empty(logs: Path) -> Path:
+def _logs(logs: Path, adopt: bool) -> Path:
     try:
-        if logs.exists():
+        if logs.exists() and not adopt:
             shutil.rmtree(logs)
-        logs.mkdir(parents=True)
+        logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VoicegraphError(
             f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
@@ -70,19 +89,23 @@ def _empty(logs: Path) -> Path:
     return logs
 
 
-def _end_leftovers(directory: RunDir) -> None:
-    """An earlier supervisor was killed and its nodes have not noticed yet: end them before their endpoints are used."""
+def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
+    """What an earlier supervisor of this plan has left, which was killed. Nodes of another plan are ended."""
+    if directory.alive() and directory.holds(plan):
+        return directory.registered()
     for left in directory.alive().values():
         LocalLauncher.kill_group(left.pid, signal.SIGKILL)
     while directory.alive():
         time.sleep(0.01)
     directory.clear()
+    return {}
 
 
 class _Runner:
     def __init__(self, plan: Plan, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self._control = ControlServer(self._context, directory.control)
+        self._commands = CommandServer(self._context, directory.commands)
         self._directory = directory
         self._launcher = launcher
         self._tell = tell
@@ -92,26 +115,39 @@ class _Runner:
         self._stillborn: list[Event] = []  # of processes that could not be started
         self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
         self._poller = zmq.Poller()
-        self._poller.register(self._control.socket, zmq.POLLIN)
-        self._poller.register(self._woken, zmq.POLLIN)
+        for one in (self._control.socket, self._commands.socket, self._woken):
+            self._poller.register(one, zmq.POLLIN)
         self._finished: int | None = None
 
-    def run(self) -> tuple[int, Report, dict[str, str]]:
+    def run(self, found: dict[str, NodeProcess]) -> tuple[int, Report, dict[str, str]]:
         try:
             with self._signals():
-                self._do(self._supervisor.begin(time.monotonic()))
+                self._do(self._adopt(found) if found else self._supervisor.begin(time.monotonic()))
                 while self._finished is None:
                     self._wait()
                     for event in self._events():
                         self._do(self._supervisor.handle(event, time.monotonic()))
             return self._finished, self._report, self._supervisor.failures
         finally:
-            for instance in self._supervisor.states:
+            for instance in self._supervisor.members:
                 self._launcher.kill(instance, signal.SIGKILL)
+            self._launcher.close()
             self._control.close()
+            self._commands.close()
             self._context.term()
             self._woken.close()
             self._waker.close()
+
+    def _adopt(self, found: dict[str, NodeProcess]) -> list[Action]:
+        alive = self._directory.alive()
+        for instance, process in found.items():
+            for life in range(process.life):
+                self._report.buried(instance, Counts.read(self._directory.counts(instance, life)))
+            self._report.spawned(instance, process.pid, process.life)
+            if instance in alive:
+                self._launcher.adopt(instance, process)
+        left = {i: Found(p.life, i in alive, p.fallback) for i, p in found.items()}
+        return self._supervisor.adopt(left, time.monotonic())
 
     def _wait(self) -> None:
         if self._stillborn:
@@ -139,17 +175,28 @@ class _Runner:
             yield from self._said()  # its last words came before its end, though they may be on their way
         for instance, code in exits:
             yield Exited(instance, code)
+        for whom, request in self._commands.receive():
+            yield from self._asked(whom, request)
         yield Tick()
 
     def _said(self) -> Iterator[Event]:
         for instance, message in self._control.receive():
-            if instance not in self._supervisor.states:
+            if instance not in self._supervisor.members:
                 continue
             if isinstance(message, Beat):
                 self._report.add(instance, message)
                 self._control.send(instance, Heard())
-            else:
-                yield Said(instance, message)
+            yield Said(instance, message)
+
+    def _asked(self, whom: bytes, request: Request) -> Iterator[Event]:
+        """Answer a command, and make of it what the supervisor has to decide."""
+        if isinstance(request, Ask):
+            self._commands.answer(whom, Answer())
+            return
+        refused = refusal(self._supervisor, request)
+        self._commands.answer(whom, refused or Answer())
+        if refused is None:
+            yield from events_of(request)
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -168,11 +215,11 @@ class _Runner:
 
     def _spawn(self, action: Spawn) -> None:
         try:
-            pid = self._launcher.spawn(action.instance, action.life)
+            pid = self._launcher.spawn(action.instance, action.life, action.fallback)
         except NodeError as error:  # told with the next events: the others of this start are started first
             self._stillborn += [Said(action.instance, Failed(str(error))), Exited(action.instance, NOT_STARTED)]
         else:
-            self._report.spawned(action.instance, pid)
+            self._report.spawned(action.instance, pid, action.life)
 
     def _bury(self, instance: str, life: int) -> None:
         """Read what the dead had counted, and tell the others."""
@@ -182,7 +229,7 @@ class _Runner:
             node = self._supervisor.plan.instance(instance).node
             gone = Gone(instance, life, topics_of(node, counts.sending), counts.lane_counts())
         self._report.buried(instance, counts)
-        for other in self._supervisor.states:
+        for other in self._supervisor.members:
             self._control.send(other, gone)
 
     @contextlib.contextmanager

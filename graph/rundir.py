@@ -31,6 +31,8 @@ class NodeProcess(msgspec.Struct, frozen=True):
 
     pid: int
     started: int  # start time in clock ticks since boot, field 22 of proc(5) stat; 0 where there is no /proc
+    life: int = 0  # how often the instance was started before
+    fallback: bool = False
 
 
 def process_of(pid: int) -> NodeProcess | None:
@@ -132,6 +134,11 @@ class RunDir:
     def write_plan(self, plan: Plan) -> None:
         (self.path / PLAN).write_bytes(msgspec.msgpack.encode(plan))
 
+    def holds(self, plan: Plan) -> bool:
+        """True when the run that this folder is of has this very plan."""
+        path = self.path / PLAN
+        return path.exists() and path.read_bytes() == msgspec.msgpack.encode(plan)
+
     def read_plan(self) -> Plan:
         return msgspec.msgpack.decode((self.path / PLAN).read_bytes(), type=Plan)
 
@@ -162,22 +169,33 @@ class RunDir:
         (self.path / SCRATCH).symlink_to(made)
         return made
 
-    def register(self, instance: str, pid: int) -> None:
+    def register(self, instance: str, pid: int, life: int = 0, fallback: bool = False) -> None:
         """Note down the process of an instance."""
         process = process_of(pid)
         if process is not None:
-            (self.path / f"{instance}.pid").write_bytes(msgspec.json.encode(process))
+            noted = NodeProcess(pid, process.started, life, fallback)
+            half = self.path / f"{instance}.pid.new"
+            half.write_bytes(msgspec.json.encode(noted))
+            half.rename(self.path / f"{instance}.pid")
 
     def alive(self) -> dict[str, NodeProcess]:
         """The processes of this run that live, by instance."""
+        found = {}
+        for instance, noted in self.registered().items():
+            process = process_of(noted.pid)
+            if process is not None and process.started == noted.started:
+                found[instance] = noted
+        return found
+
+    def registered(self) -> dict[str, NodeProcess]:
+        """The newest process of every instance that was started, whether it lives or not."""
         found = {}
         for file in self.path.glob("*.pid"):
             try:
                 noted = msgspec.json.decode(file.read_bytes(), type=NodeProcess)
             except (msgspec.DecodeError, FileNotFoundError):
-                continue  # half written, or just removed
-            if process_of(noted.pid) == noted:
-                found[file.stem] = noted
+                continue  # just removed
+            found[file.stem] = noted
         return found
 
     def leave(self, instance: str) -> None:

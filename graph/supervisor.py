@@ -1,240 +1,399 @@
 """What the supervisor decides: a pure machine, events in, actions out. It holds no socket, process or clock.
 
+The graph:
+
     starting --all ready--> running --all drained--> leaving --all gone--> done
-    starting, running --Ctrl-C--> draining or leaving        any --a node fails--> leaving (exit code 1)
+    starting, running --Ctrl-C--> leaving, draining          any --a critical node fails--> leaving (exit code 1)
 
-A node that may be restarted and dies while the graph runs is started again; the others are told what it leaves behind.
+An instance:
 
-`graph.run` feeds it with what really happens and does what it says.
+    waiting --`after` has loaded--> starting --Loaded--> loaded --Ready--> ready --Start--> running --> ending --> drained
+    any of these --it dies--> backoff --> starting ...       --it dies too often--> failed (or its fallback starts)
+    failed --`retry_after`, or the user--> starting          --the user--> off --the user--> starting
+
+Who dies is started again as its `restart` says (`graph.circuit`); the others are told what it leaves behind (`Bury`), and, when
+it has failed, that nobody need wait for it (`Absent`). `graph.run` feeds the machine with what really happens and does what
+it says.
 """
 
 from __future__ import annotations
 
+import random
 import signal
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from graph.control import Drain, Drained, Failed, FromNode, Hello, Loaded, Ready, Start, Status, Stop, ToNode, Warned
+from graph.circuit import Circuit
+from graph.control import (
+    Absent,
+    Beat,
+    Drain,
+    Drained,
+    Ending,
+    Expected,
+    Failed,
+    FromNode,
+    Hello,
+    Loaded,
+    Ready,
+    Start,
+    Status,
+    Stop,
+    ToNode,
+    Warned,
+)
+from graph.events import (
+    Action,
+    Bury,
+    Event,
+    Exited,
+    Finish,
+    Interrupted,
+    Kill,
+    Measured,
+    Said,
+    Send,
+    Spawn,
+    StartNode,
+    StopNode,
+    Tell,
+)
 from graph.plan import Plan, PlannedNode
+from graph.status import Phase
+from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
+LOOK_S = 0.25  # how often signs of life are looked at
+AWAY_S = 2.0  # a supervisor that did not look for so long was itself stopped, and nobody's silence counts
+
+State: TypeAlias = Literal[
+    "waiting", "starting", "loaded", "ready", "running", "ending", "drained", "adopted", "backoff", "failed", "off", "stopped"
+]
+GONE: tuple[State, ...] = ("waiting", "backoff", "failed", "off", "stopped")  # no process
+ABSENT: tuple[State, ...] = ("failed", "off")  # nobody waits for it
+HEARD: tuple[State, ...] = ("adopted", "ready", "running", "ending", "drained")
 
 
-# events
+@dataclass
+class Member:
+    """One instance as the supervisor knows it."""
+
+    id: str
+    node: PlannedNode
+    state: State = "waiting"
+    life: int = 0  # how often it was started again
+    status: str = ""  # what it is loading
+    error: str = ""  # why it died last, or will
+    doomed: str = ""  # why it is being killed
+    asked: Literal["", "stop", "restart", "hand back"] = ""  # it was told to leave
+    fallback: bool = False  # the node's fallback runs in its place
+    trial: bool = False  # half-open: one more death and the circuit is open again
+    due_s: float | None = None  # when it must be ready, started, or gone
+    retry_s: float | None = None  # when to try again what has failed
+    final: bool = False  # the others were told that it never comes back
+    well_s: float = 0.0  # since when it has been running
+    vitality: Vitality = field(default_factory=Vitality)
+
+    @property
+    def finished(self) -> bool:
+        return self.state in ("drained", "stopped") or self.final
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A node sent a control message."""
+@dataclass(frozen=True)
+class Found:
+    """An instance that an earlier supervisor has left."""
 
-    instance: str
-    message: FromNode
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """A process is gone; `code` is negative for a signal, as in `subprocess`."""
-
-    instance: str
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """Ctrl-C or SIGTERM for the supervisor."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-Event: TypeAlias = Said | Exited | Interrupted | Tick
-
-
-# actions
-
-
-@dataclass(frozen=True, slots=True)
-class Spawn:
-    instance: str
-    life: int = 0  # how often it was started before
-
-
-@dataclass(frozen=True, slots=True)
-class Bury:
-    """An instance died and the graph goes on: tell the others what it had counted."""
-
-    instance: str
     life: int
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    instance: str
-    message: ToNode
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """Send a signal to the instance's whole process group."""
-
-    instance: str
-    signal: signal.Signals
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """A line for the user."""
-
-    level: Literal["status", "info", "warning", "error"]
-    text: str
-    instance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """All processes are gone: end with this exit code."""
-
-    code: int
-
-
-Action: TypeAlias = Spawn | Bury | Send | Kill | Tell | Finish
-
-Phase: TypeAlias = Literal["starting", "running", "draining", "leaving", "done"]
-State: TypeAlias = Literal["starting", "loaded", "ready", "running", "drained", "stopped"]
+    alive: bool
+    fallback: bool = False
 
 
 @dataclass
 class Supervisor:
-    """The state of a run. Feed `begin` once, then `handle` with every event; do what they return, in order."""
+    """The state of a run. Feed `begin` or `adopt` once, then `handle` with every event; do what they return, in order."""
 
     plan: Plan
+    jitter: Callable[[], float] = random.random
     phase: Phase = "starting"
-    states: dict[str, State] = field(default_factory=dict)
-    status: dict[str, str] = field(default_factory=dict)  # what a starting node is busy with
-    failures: dict[str, str] = field(default_factory=dict)  # why a node could not go on
+    members: dict[str, Member] = field(default_factory=dict)
     exit_code: int = 0
-    lives: dict[str, int] = field(default_factory=dict)  # how often each instance was started again
-    _deaths_s: dict[str, list[float]] = field(default_factory=dict)  # of a node's instances, when each died
-    _late_s: dict[str, float] = field(default_factory=dict)  # by restarted instance, when it must be ready
-    _deadline_s: float = 0.0
+    _circuits: dict[tuple[str, bool], Circuit] = field(default_factory=dict)  # by node, and whether of its fallback
+    _deadline_s: float = 0.0  # of a drain, or of leaving
+    _looked_s: float = 0.0
     _interrupted_before: bool = False
     _escalation: int = 0  # signals sent to those that do not leave
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
+    def __post_init__(self) -> None:
+        self.members = {i.id: Member(i.id, self.plan.node(i.node)) for i in self.plan.instances}
+        for node in self.plan.nodes:
+            for fallback in (False, True):
+                self._circuits[node.name, fallback] = Circuit(node.restart, self.jitter)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """By instance, why it could not go on."""
+        return {
+            m.id: m.error for m in self.members.values() if m.error and (m.state in ABSENT or self.phase in ("leaving", "done"))
+        }
+
     @property
     def has_deadline(self) -> bool:
-        """True while time alone may change something."""
-        return self.phase not in ("running", "done") or bool(self._late_s)
+        """True while something is due sooner than the next beat would bring a tick."""
+        return self.phase not in ("running", "done") or any(m.due_s is not None for m in self.members.values())
+
+    # ---------------------------------------------------------------- the beginning
 
     def begin(self, now_s: float) -> list[Action]:
-        """Start every node, all at once."""
-        self.states = {i.id: "starting" for i in self.plan.instances}
-        self.lives = dict.fromkeys(self.states, 0)
-        self._deadline_s = now_s + max(n.start_within_s for n in self.plan.nodes)
-        return [Spawn(i.id) for i in self.plan.instances]
+        """Start every node, all at once but those that wait for others."""
+        self._looked_s = now_s
+        return self._start_waiting(now_s)
+
+    def adopt(self, found: Mapping[str, Found], now_s: float) -> list[Action]:
+        """Take over what an earlier supervisor has left: who lives will say how far it is, who died is started again."""
+        self._looked_s = now_s
+        actions: list[Action] = []
+        for id, left in found.items():
+            member = self.members[id]
+            member.life, member.fallback = left.life, left.fallback
+            member.vitality.beat(now_s)
+            if left.alive:
+                member.state = "adopted"
+            else:
+                member.state, member.error, member.due_s = "backoff", "died while there was no supervisor", now_s
+                actions += self._bury(member)
+        alive = sum(left.alive for left in found.values())
+        return [*actions, Tell("info", f"took over {alive} running processes"), *self._start_waiting(now_s)]
+
+    def _start_waiting(self, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for member in self.members.values():
+            if member.state == "waiting" and all(self._has_loaded(name) for name in member.node.after):
+                actions += self._spawn(member, now_s)
+        return actions
+
+    def _has_loaded(self, node: str) -> bool:
+        loading: tuple[State, ...] = ("waiting", "starting", "backoff", "adopted")
+        return not any(m.state in loading for m in self._of(node))
+
+    def _spawn(self, member: Member, now_s: float) -> list[Action]:
+        member.state, member.status, member.doomed, member.asked = "starting", "", "", ""
+        member.due_s = now_s + member.node.start_within_s
+        member.vitality = Vitality(now_s)
+        return [Spawn(member.id, member.life, member.fallback)]
+
+    # ---------------------------------------------------------------- events
 
     def handle(self, event: Event, now_s: float) -> list[Action]:
         """One event; `now_s` is any clock that only goes forward."""
+        actions = self._handle(event, now_s)
+        return [*actions, *self._settle(now_s)]
+
+    def _handle(self, event: Event, now_s: float) -> list[Action]:
         if isinstance(event, Said):
-            return self._said(event.instance, event.message, now_s)
+            member = self.members.get(event.instance)
+            return self._said(member, event.message, now_s) if member is not None else []
         if isinstance(event, Exited):
-            return self._exited(event, now_s)
+            return self._exited(self.members[event.instance], event.code, now_s)
+        if isinstance(event, Measured):
+            return self._measured(self.members[event.instance], event.rss)
         if isinstance(event, Interrupted):
             return self._interrupted(now_s)
+        if isinstance(event, StopNode):
+            return self._stop_node(event, now_s)
+        if isinstance(event, StartNode):
+            return [a for m in self._of(event.node) if m.state in ABSENT and not m.final for a in self._retry(m, now_s)]
         return self._tick(now_s)
 
-    def _said(self, instance: str, message: FromNode, now_s: float) -> list[Action]:
-        if instance not in self.states:
-            return []
-        if isinstance(message, Hello) and self.phase == "leaving":
-            return [Send(instance, Stop())]  # it came too late to hear the first
+    def _said(self, member: Member, message: FromNode, now_s: float) -> list[Action]:
+        if isinstance(message, Beat):
+            return self._beat(member, message, now_s)
+        member.vitality.beat(now_s)
+        if isinstance(message, Hello):
+            return self._hello(member)
         if isinstance(message, Status):
-            self.status[instance] = message.text
-            return [Tell("status", message.text, instance)]
+            member.status = message.text
+            return [Tell("status", message.text, member.id)]
         if isinstance(message, Warned):
-            return [Tell("warning", message.text, instance)]
-        if isinstance(message, Failed) and self._may_again(instance):
-            self.failures[instance] = message.text  # its end decides: it may be started again
-            return []
+            return [Tell("warning", message.text, member.id)]
         if isinstance(message, Failed):
-            return self._failed(instance, message.text, now_s)
-        if isinstance(message, Loaded) and self.states[instance] == "starting":
-            self.states[instance] = "loaded"
-            self.status.pop(instance, None)
-        if isinstance(message, Ready) and self.states[instance] == "loaded":
-            return self._ready(instance)
-        if isinstance(message, Drained) and self.states[instance] == "running":
-            return self._drained(instance, now_s)
+            return self._said_failed(member, message.text, now_s)
+        if isinstance(message, Loaded) and member.state == "starting":
+            member.state, member.status = "loaded", ""
+            return self._start_waiting(now_s)
+        if isinstance(message, Ready) and member.state == "loaded":
+            return self._ready(member, now_s)
+        if isinstance(message, Ending) and member.state == "running":
+            member.state = "ending"
+        if isinstance(message, Drained) and member.state in ("running", "ending"):
+            member.state = "drained"
         return []
 
-    def _ready(self, instance: str) -> list[Action]:
-        self.states[instance] = "ready"
-        if self.phase in ("running", "draining") and instance in self._late_s:
-            del self._late_s[instance]
-            self.states[instance] = "running"
-            return [Send(instance, Start()), Tell("info", f"running again (life {self.lives[instance]})", instance)]
-        if self.phase != "starting" or not self._all("ready"):
+    def _hello(self, member: Member) -> list[Action]:
+        if self.phase == "leaving":
+            return [Send(member.id, Stop())]  # it came too late to hear the first
+        return [Send(member.id, Absent(m.id, m.final)) for m in self.members.values() if m.state in ABSENT and m is not member]
+
+    def _said_failed(self, member: Member, text: str, now_s: float) -> list[Action]:
+        """Its last word: what its end leads to is decided then, or now if that ends the graph."""
+        member.error = member.doomed = text
+        if self.phase == "leaving":
+            self.exit_code = self.exit_code or 1
+            return [Tell("error", text, member.id)]
+        return self._give_up(member, text, now_s) if self._ends_the_graph(member) else []
+
+    def _ready(self, member: Member, now_s: float) -> list[Action]:
+        member.state, member.due_s = "ready", None
+        return self._run(member, now_s) if self.phase in ("running", "draining") else []
+
+    def _run(self, member: Member, now_s: float) -> list[Action]:
+        member.state, member.well_s = "running", now_s
+        if member.life == 0:
+            return [Send(member.id, Start())]
+        who = "its fallback is running" if member.fallback else "running again"
+        return [Send(member.id, Start()), Tell("info", f"{who} (life {member.life})", member.id)]
+
+    def _beat(self, member: Member, beat: Beat, now_s: float) -> list[Action]:
+        if beat.life not in (member.life, -1):
+            return []  # the last of a life that is over
+        member.vitality.beat(now_s, beat.busy_ms / 1000)
+        if member.state != "adopted":
             return []
-        self.phase = "running"
-        self.states = dict.fromkeys(self.states, "running")
-        return [*self._to_all(Start()), Tell("info", "running")]
-
-    def _drained(self, instance: str, now_s: float) -> list[Action]:
-        self.states[instance] = "drained"
-        return self._leave(now_s) if self._all_drained() else []
-
-    def _exited(self, event: Exited, now_s: float) -> list[Action]:
-        again = self._again(event, now_s)
-        if again:
-            return again
-        finished = self.states[event.instance] == "drained" and self.phase != "leaving"
-        self.states[event.instance] = "stopped"
+        member.state, member.well_s = beat.course, now_s
         actions: list[Action] = []
-        if finished and self._node(event.instance).restart is not None:
-            said = Tell("warning", f"{_last_words(event.code)}, after it had finished", event.instance)
-            return [said, *self._leave(now_s)] if self._all_drained() else [said]
-        asked = self.phase == "leaving" and (event.code == 0 or event.instance in self._killed)
-        if not asked and (event.instance not in self.failures or self.phase != "leaving"):
-            actions = self._failed(event.instance, self.failures.get(event.instance) or _last_words(event.code), now_s)
-        if self._alive():
-            return actions
-        self.phase = "done"
-        return [*actions, Finish(self.exit_code)]
+        if beat.course in ("running", "ending", "drained") and self.phase == "starting":
+            self.phase = "running"
+            ready = [m for m in self.members.values() if m.state == "ready"]
+            actions = [a for m in ready for a in self._run(m, now_s)]
+        if beat.draining and self.phase == "running":
+            actions += self._drain(now_s)
+        if beat.course == "ready":
+            member.state = "loaded"
+            actions += self._ready(member, now_s)
+        if beat.course in ("starting", "loaded"):
+            member.due_s = now_s + member.node.start_within_s
+        return actions
 
-    def _node(self, instance: str) -> PlannedNode:
-        return self.plan.node(self.plan.instance(instance).node)
-
-    def _may_again(self, instance: str) -> bool:
-        """True where the death of an instance need not end the graph: it has work left, and may be started again."""
-        node = self._node(instance)
-        done = self.states[instance] == "drained" or (node.source and self.phase == "draining")
-        return node.restart is not None and self.phase in ("running", "draining") and not done
-
-    def _again(self, event: Exited, now_s: float) -> list[Action]:
-        """Start a node again that died while the graph runs; empty where it may not be, or has nothing left to do."""
-        instance = event.instance
-        node, restart = self._node(instance), self._node(instance).restart
-        if restart is None or not self._may_again(instance):
+    def _measured(self, member: Member, rss: int) -> list[Action]:
+        limit = member.node.resources.max_rss
+        if limit is None or rss <= limit or member.doomed:
             return []
-        deaths = [s for s in self._deaths_s.get(node.name, []) if now_s - s < restart.within_s]
-        if len(deaths) >= restart.max:
-            return []
-        self._deaths_s[node.name] = [*deaths, now_s]
-        why = self.failures.pop(instance, None) or _last_words(event.code)
-        life = self.lives[instance]
-        self.lives[instance] = life + 1
-        self.states[instance] = "starting"
-        self._late_s[instance] = now_s + node.start_within_s
-        told = f"{why}; started again ({len(deaths) + 1} of {restart.max} in {restart.within_s:g} s)"
-        return [Tell("warning", told, instance), Bury(instance, life), Spawn(instance, life + 1)]
+        return self._doom(member, f"{rss / 2**20:.0f} MB are more than max_rss, {limit / 2**20:.0f} MB")
 
-    def _failed(self, instance: str, text: str, now_s: float) -> list[Action]:
-        self.failures[instance] = text
-        self.exit_code = self.exit_code or 1
-        told = Tell("error", text, instance)
-        return [told] if self.phase == "leaving" else [told, *self._leave(now_s)]
+    # ---------------------------------------------------------------- deaths
+
+    def _exited(self, member: Member, code: int | None, now_s: float) -> list[Action]:
+        asked = self.phase == "leaving" and (code == 0 or code is None or member.id in self._killed)
+        why = member.doomed or member.error or _last_words(code)
+        member.due_s = None
+        if self.phase == "leaving":
+            said = member.error != ""
+            member.state = "stopped"
+            if asked or said:
+                return []
+            member.error, self.exit_code = why, self.exit_code or 1
+            return [Tell("error", why, member.id)]
+        if member.asked:
+            return self._left(member, now_s)
+        if member.state == "drained":
+            member.state = "stopped"
+            return [Tell("warning", f"{_last_words(code)}, after it had finished", member.id)]
+        member.error = why
+        if self._ends_the_graph(member) and (member.doomed or (code is not None and code >= 0)):
+            member.state = "stopped"
+            return self._give_up(member, why, now_s)
+        return [*self._died(member, code, why, now_s)]
+
+    def _ends_the_graph(self, member: Member) -> bool:
+        """A graph that cannot even start is no graph, and its user is there to read why."""
+        return self.phase == "starting" and member.node.restart.policy != "always" and member.life == 0
+
+    def _died(self, member: Member, code: int | None, why: str, now_s: float) -> Iterator[Action]:
+        policy = member.node.restart.policy
+        again = policy == "always" or (policy == "on_failure" and (code != 0 or bool(member.doomed)))
+        over = member.node.source and self.phase == "draining"
+        circuit = self._circuits[member.node.name, member.fallback]
+        wait_s = circuit.died(now_s) if again and not over and not member.trial else None
+        member.trial = False
+        yield from self._bury(member)
+        if wait_s is not None:
+            at = f"in {wait_s:.1f} s" if wait_s else "now"
+            left = f"{len(circuit.deaths_s)} of {circuit.restart.max} in {circuit.restart.within_s:g} s"
+            yield Tell("warning", f"{why}; starting again {at} ({left})", member.id)
+            member.state, member.due_s = "backoff", now_s + wait_s
+            if not wait_s:
+                yield from self._spawn(member, now_s)
+        else:
+            yield from self._open(member, why, now_s)
+
+    def _bury(self, member: Member) -> list[Action]:
+        member.life += 1
+        return [Bury(member.id, member.life - 1)]
+
+    def _open(self, member: Member, why: str, now_s: float) -> Iterator[Action]:
+        """The circuit of a node is open: its fallback takes over, or the rest goes on without it."""
+        node = member.node
+        retry_after_s = node.restart.retry_after_s if self.phase != "draining" else None
+        if member.retry_s is None and retry_after_s is not None:
+            member.retry_s = now_s + retry_after_s
+        if node.fallback is not None and not member.fallback and self.phase != "draining":
+            member.fallback = True
+            yield Tell("error", f"has failed: {why}; its fallback takes its place", member.id)
+            yield from self._spawn(member, now_s)
+            return
+        member.fallback, member.state = False, "failed"
+        if node.critical:
+            yield from self._give_up(member, why, now_s)
+            return
+        hint = f"next try in {retry_after_s:g} s" if retry_after_s is not None else f"`graph restart {node.name}` tries again"
+        yield Tell("error", f"has failed: {why}; the rest of the graph goes on ({hint})", member.id)
+        yield from self._to_all(Absent(member.id))
+
+    def _retry(self, member: Member, now_s: float) -> list[Action]:
+        """Start what has failed or was stopped."""
+        self._circuits[member.node.name, False].close()
+        member.retry_s, member.trial = None, member.state == "failed"
+        return [*self._to_all(Expected(member.id)), *self._spawn(member, now_s)]
+
+    def _left(self, member: Member, now_s: float) -> list[Action]:
+        """It has gone because it was told to."""
+        asked, member.asked, member.error = member.asked, "", ""
+        actions = self._bury(member)
+        if asked == "stop":
+            member.state = "off"
+            return [*actions, Tell("info", "stopped", member.id), *self._to_all(Absent(member.id))]
+        if asked == "hand back":
+            member.fallback, member.trial, member.retry_s = False, True, None
+        else:
+            self._circuits[member.node.name, member.fallback].close()
+        return [*actions, *self._spawn(member, now_s)]
+
+    def _doom(self, member: Member, why: str) -> list[Action]:
+        member.doomed = why
+        return [Kill(member.id, signal.SIGKILL)]
+
+    # ---------------------------------------------------------------- what the user asks
+
+    def _stop_node(self, event: StopNode, now_s: float) -> list[Action]:
+        actions: list[Action] = []
+        for member in self._of(event.node):
+            if member.final or member.finished:
+                continue
+            if member.state in ABSENT:
+                actions += self._retry(member, now_s) if event.again else []
+            elif member.state in ("waiting", "backoff"):
+                member.state, member.due_s = "off", None
+                actions += self._retry(member, now_s) if event.again else self._to_all(Absent(member.id))
+            else:
+                actions += self._ask(member, "restart" if event.again else "stop", now_s)
+        return actions
+
+    def _ask(self, member: Member, what: Literal["stop", "restart", "hand back"], now_s: float) -> list[Action]:
+        """Tell one to leave; who is still loading hears nothing and has nothing to lose."""
+        member.asked, member.due_s = what, now_s + LEAVE_WITHIN_S
+        loading = member.state == "starting"
+        return [Kill(member.id, signal.SIGTERM)] if loading else [Send(member.id, Stop())]
 
     def _interrupted(self, now_s: float) -> list[Action]:
         first, self._interrupted_before = not self._interrupted_before, True
@@ -243,27 +402,76 @@ class Supervisor:
         if self.phase == "starting":
             return [Tell("info", "stopping before the graph was ready"), *self._leave(now_s)]
         if self.phase == "running":
-            self.phase = "draining"
-            self._deadline_s = now_s + self.plan.drain_within_s
-            return [Tell("info", "draining (Ctrl-C again stops at once)"), *self._to_all(Drain())]
+            return [Tell("info", "draining (Ctrl-C again stops at once)"), *self._drain(now_s)]
         self.exit_code = 130  # 128 + SIGINT, as shells report it
         self.phase = "leaving"
         self._escalation = 2
         return self._kill(self._alive(), signal.SIGKILL)
 
+    # ---------------------------------------------------------------- time
+
     def _tick(self, now_s: float) -> list[Action]:
-        late = next((i for i, s in self._late_s.items() if now_s >= s), None)
-        if late is not None and self.phase in ("running", "draining"):
-            del self._late_s[late]
-            return self._failed(late, self._late(late), now_s)
-        if self.phase in ("running", "done") or now_s < self._deadline_s:
+        actions: list[Action] = []
+        if now_s - self._looked_s >= LOOK_S:
+            actions += self._look(now_s)
+        for member in self.members.values():
+            if member.due_s is not None and now_s >= member.due_s and self.phase not in ("leaving", "done"):
+                actions += self._due(member, now_s)
+        if self.phase in ("draining", "leaving") and now_s >= self._deadline_s:
+            actions += self._too_late(now_s)
+        return actions
+
+    def _look(self, now_s: float) -> Iterator[Action]:
+        """After signs of life, and after what may be tried again."""
+        away_s, self._looked_s = now_s - self._looked_s, now_s
+        for member in self.members.values():
+            if away_s >= AWAY_S:
+                member.vitality.seen_s += away_s
+            if member.retry_s is not None and now_s >= member.retry_s and self.phase == "running":
+                yield from self._try_again(member, now_s)
+            if member.trial and member.state == "running" and now_s - member.well_s >= member.node.restart.within_s:
+                member.trial = False
+                self._circuits[member.node.name, False].close()
+                yield Tell("info", "has recovered", member.id)
+            if member.state not in HEARD or member.doomed or self.phase == "leaving":
+                continue
+            why = member.vitality.verdict(member.node, now_s)
+            if why:
+                yield from self._doom(member, why)
+            elif member.vitality.changed(now_s):
+                silent = member.vitality.silent
+                told = f"unresponsive: it is ended after {member.node.dead_after_s:g} s of silence"
+                yield Tell("warning" if silent else "info", told if silent else "answers again", member.id)
+
+    def _try_again(self, member: Member, now_s: float) -> list[Action]:
+        if member.state == "failed":
+            return [Tell("info", "is tried again", member.id), *self._retry(member, now_s)]
+        if member.fallback and member.state == "running":
+            member.retry_s = None
+            return [Tell("info", "is tried again; its fallback leaves", member.id), *self._ask(member, "hand back", now_s)]
+        return []
+
+    def _due(self, member: Member, now_s: float) -> list[Action]:
+        """Something should have happened by now."""
+        if member.asked:
+            how = signal.SIGKILL if member.id in self._killed else signal.SIGTERM
+            member.due_s = now_s + LEAVE_WITHIN_S
+            return [
+                Tell("warning", f"has not left within {LEAVE_WITHIN_S:g} s: {how.name}", member.id),
+                *self._kill([member], how),
+            ]
+        member.due_s = None
+        if member.state == "backoff":
+            return self._spawn(member, now_s)
+        if member.state == "loaded" and any(m.state in ("waiting", "starting", "backoff") for m in self.members.values()):
+            member.due_s = now_s + LOOK_S  # it waits for others, which are not late yet
             return []
-        if self.phase == "starting":
-            waiting: State = "starting" if "starting" in self.states.values() else "loaded"
-            late = next(i for i, s in self.states.items() if s == waiting)
-            return self._failed(late, self._late(late), now_s)
+        late = f"not ready within {member.node.start_within_s:g} s" + (f" (last: {member.status})" if member.status else "")
+        return self._give_up(member, late, now_s) if self._ends_the_graph(member) else self._doom(member, late)
+
+    def _too_late(self, now_s: float) -> list[Action]:
         if self.phase == "draining":
-            undrained = [i for i, s in self.states.items() if s != "drained"]
+            undrained = [m.id for m in self.members.values() if not m.finished]
             self.exit_code = 1
             text = f"not drained within {self.plan.drain_within_s:g} s: {', '.join(undrained)}"
             return [Tell("warning", text), *self._leave(now_s)]
@@ -271,38 +479,83 @@ class Supervisor:
         self._escalation += 1
         how = signal.SIGTERM if self._escalation == 1 else signal.SIGKILL
         self.exit_code = self.exit_code or 1  # what it still had to write may be lost
-        told = [Tell("warning", f"has not left within {LEAVE_WITHIN_S:g} s: {how.name}", i) for i in self._alive()]
-        return [*told, *self._kill(self._alive(), how)]
+        alive = self._alive()
+        told = [Tell("warning", f"has not left within {LEAVE_WITHIN_S:g} s: {how.name}", m.id) for m in alive]
+        return [*told, *self._kill(alive, how)]
 
-    def _late(self, instance: str) -> str:
-        doing = self.status.get(instance)
-        return f"not ready within {self._node(instance).start_within_s:g} s" + (f" (last: {doing})" if doing else "")
+    # ---------------------------------------------------------------- the end
+
+    def _settle(self, now_s: float) -> list[Action]:
+        """What follows from the state as a whole, whatever event led to it."""
+        actions: list[Action] = []
+        if self.phase == "starting" and all(m.state in ("ready", *ABSENT) for m in self.members.values()):
+            actions += self._all_ready(now_s)
+        if self.phase in ("running", "draining"):
+            for member in self.members.values():
+                if member.state in ABSENT and not member.final and self._never_again(member):
+                    member.final, member.retry_s = True, None
+                    actions += self._to_all(Absent(member.id, final=True))
+            if all(m.finished for m in self.members.values()):
+                actions += self._leave(now_s)
+        if self.phase == "leaving" and not self._alive():
+            self.phase = "done"
+            failed = any(m.state == "failed" for m in self.members.values())
+            actions.append(Finish(self.exit_code or int(failed)))
+        return actions
+
+    def _all_ready(self, now_s: float) -> list[Action]:
+        self.phase = "running"
+        started = [a for m in self.members.values() if m.state == "ready" for a in self._run(m, now_s)]
+        return [*(a for a in started if isinstance(a, Send)), Tell("info", "running")] if started else []
+
+    def _never_again(self, member: Member) -> bool:
+        """True when nothing is left to do for one that is absent: all that it listens to has ended."""
+        waits = member.retry_s is not None or (member.state == "off" and member.node.source)
+        if self.phase == "draining" and member.node.source:
+            return True
+        feeds = [e.producer for e in self.plan.edges if e.consumer == member.node.name and not e.feedback]
+        before = [m for producer in feeds for m in self._of(producer)]
+        # Who keeps messages for it has not drained, and never will if it never comes.
+        return not (waits and not before) and all(m.finished or (m.state == "ending" and not waits) for m in before)
+
+    def _give_up(self, member: Member, text: str, now_s: float) -> list[Action]:
+        member.error = text
+        self.exit_code = self.exit_code or 1
+        told = Tell("error", text, member.id)
+        return [told] if self.phase == "leaving" else [told, *self._leave(now_s)]
+
+    def _drain(self, now_s: float) -> list[Action]:
+        self.phase = "draining"
+        self._deadline_s = now_s + self.plan.drain_within_s
+        return self._to_all(Drain())
 
     def _leave(self, now_s: float) -> list[Action]:
         """Ask all to go; who is still loading hears nothing and has nothing to lose."""
         self.phase = "leaving"
         self._deadline_s = now_s + LEAVE_WITHIN_S
-        loading = [i for i in self._alive() if self.states[i] == "starting" and i not in self.failures]
+        for member in self.members.values():
+            if member.state in ("waiting", "backoff"):
+                member.state = "stopped"
+        loading = [m for m in self._alive() if m.state == "starting" and not m.error]
         return [*self._to_all(Stop()), *self._kill(loading, signal.SIGTERM)]
 
-    def _kill(self, instances: list[str], how: signal.Signals) -> list[Action]:
-        self._killed.update(instances)
-        return [Kill(i, how) for i in instances]
+    def _kill(self, members: list[Member], how: signal.Signals) -> list[Action]:
+        self._killed.update(m.id for m in members)
+        return [Kill(m.id, how) for m in members]
 
     def _to_all(self, message: ToNode) -> list[Action]:
-        return [Send(i, message) for i in self._alive()]
+        return [Send(m.id, message) for m in self._alive()]
 
-    def _all(self, state: State) -> bool:
-        return all(s == state for s in self.states.values())
+    def _of(self, node: str) -> list[Member]:
+        return [m for m in self.members.values() if m.node.name == node]
 
-    def _all_drained(self) -> bool:
-        return all(s in ("drained", "stopped") for s in self.states.values())
-
-    def _alive(self) -> list[str]:
-        return [i for i, s in self.states.items() if s != "stopped"]
+    def _alive(self) -> list[Member]:
+        return [m for m in self.members.values() if m.state not in GONE]
 
 
-def _last_words(code: int) -> str:
+def _last_words(code: int | None) -> str:
+    if code is None:
+        return "died while there was no supervisor"
     if code < 0:
         known = -code in set(signal.Signals)  # most real-time signals have no name
         return f"died: killed by {signal.Signals(-code).name if known else f'signal {-code}'}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import zmq
 
-from graph.control import Gone
+from graph.control import Absent, Gone
 from graph.links.base import Arrival, Ended, Route, partitions_of_replica
 from graph.links.counts import Counts, EdgeStatistics, Index
 from graph.links.dealer import Parcel
@@ -224,6 +224,21 @@ class Wiring:
             if lane is not None and lane.producer_life != self._life:
                 counted, in_hand = 0, -1  # it had not heard of this life yet
             queue.gone(notice.instance, notice.life, counted, in_hand)
+
+    def absent(self, notice: Absent) -> Ended | None:
+        """An instance has failed or was stopped: nobody waits for it. What of ours has ended with it, when it is for good."""
+        self.streams_out.absent(notice.instance)
+        self.streams_in.absent(notice.instance, True)
+        for queue in self._queues_out:
+            queue.absent(notice.instance, notice.final)
+        edges = tuple(edge for edge, producers in self.awaited.items() if notice.instance in producers)
+        return Ended(notice.instance, edges) if notice.final and edges else None
+
+    def expected(self, instance: str) -> None:
+        """One that was absent is started again."""
+        self.streams_in.absent(instance, False)
+        for queue in self._queues_out:
+            queue.expected(instance)
 
     @property
     def trouble(self) -> str:

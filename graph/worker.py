@@ -47,7 +47,7 @@ class _Worker:
         self._control = ControlClient(
             run.control,
             instance.id,
-            beat=lambda: self._loop.beat() if self._loop is not None else Beat(),
+            beat=lambda: self._loop.beat() if self._loop is not None else Beat(life=life, course="starting"),
             abandon=self._abandon,
             orphan_after_s=plan.orphan_after_s,
             drain_within_s=plan.drain_within_s,
@@ -85,7 +85,7 @@ class _Worker:
         origin = Origin(self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}")
         node: Node | None = None
         try:
-            self._loop = Loop(self._instance.id, wiring, self._control, origin, self._plan.max_message)
+            self._loop = Loop(self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message)
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)

@@ -13,7 +13,8 @@ import typer
 from graph.cli.arguments import DEFAULT_FILE, File, Overlays
 
 if TYPE_CHECKING:
-    from graph.supervisor import Supervisor, Tell
+    from graph.events import Tell
+    from graph.supervisor import Supervisor
 
 
 def run(
@@ -89,7 +90,7 @@ class _Console:
     def _show(self, line: Tell, supervisor: Supervisor) -> None:
         name = f"{line.instance}: " if line.instance else ""
         if line.level == "status":
-            busy = ", ".join(f"{i} ({text})" for i, text in supervisor.status.items())
+            busy = ", ".join(f"{m.id} ({m.status})" for m in supervisor.members.values() if m.status)
             self._status.update(f"starting: {busy}")
         elif line.level == "info":
             self._status.stop()

@@ -15,7 +15,7 @@ import msgspec
 from graph.errors import NodeError
 from graph.node_file import VARIABLE, node_file
 from graph.plan import Plan
-from graph.rundir import RunDir
+from graph.rundir import NodeProcess, RunDir
 
 # Every numeric library reads its thread count from the environment, before it is imported.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -37,7 +37,7 @@ class LocalLauncher:
         """The file that holds what an instance printed."""
         return self._logs / f"{instance}.log"
 
-    def spawn(self, instance: str, life: int) -> int:
+    def spawn(self, instance: str, life: int, fallback: bool = False) -> int:
         """Start an instance, which was started `life` times before; returns its process id.
 
         :raises NodeError: the system cannot execute the program.
@@ -72,7 +72,7 @@ class LocalLauncher:
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):  # an older kernel, or too many descriptors: then we look now and then
                 self._exits[instance] = os.pidfd_open(process.pid)
-        self._run.register(instance, process.pid)
+        self._run.register(instance, process.pid, life, fallback)
         return process.pid
 
     def exit_descriptors(self) -> list[int] | None:
@@ -89,6 +89,12 @@ class LocalLauncher:
                     os.close(self._exits.pop(instance))
                 self.kill_group(process.pid, signal.SIGKILL)  # what it may have started itself
                 yield instance, code
+
+    def adopt(self, instance: str, process: NodeProcess) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """TODO"""
 
     def kill(self, instance: str, how: signal.Signals) -> None:
         """Send a signal to the whole process group of an instance."""

@@ -88,6 +88,7 @@ class Dealer:
         self._waiting: deque[Parcel] = deque()
         self._unfinished = 0  # waiting, in hand, or kept
         self._put = 0
+        self._absent: set[str] = set()  # takers that nobody waits for
         self._pinned: dict[str, tuple[Lane, int]] = {}  # by session: who has work of it, and how many
 
     @property
@@ -111,8 +112,28 @@ class Dealer:
 
     @property
     def greeted(self) -> bool:
-        """True once every taker has said hello."""
-        return all(lane.life >= 0 for lane in self._all)
+        """True once every taker has said hello that is waited for."""
+        return all(lane.life >= 0 or lane.taker in self._absent for lane in self._all)
+
+    @property
+    def deserted(self) -> bool:
+        """True when there is no taker, and none is waited for."""
+        return len(self._absent) == len(self._all)
+
+    def leave_out(self, taker: str) -> None:
+        """A taker has failed or was stopped; call `died` first if it was there."""
+        if taker in self.lanes:
+            self._absent.add(taker)
+
+    def expect(self, taker: str) -> None:
+        """A taker that was left out is started again."""
+        self._absent.discard(taker)
+
+    def give_up(self) -> list[Parcel]:
+        """Nobody will take what waits: hand it back."""
+        given, self._waiting = list(self._waiting), deque()
+        self._unfinished -= len(given)
+        return given
 
     def put(self, parcel: Parcel) -> Parcel | None:
         """Take a message over; call only when not `full`, or when something may be dropped.

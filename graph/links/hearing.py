@@ -52,6 +52,7 @@ class _Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
+    absent: bool = False  # nobody waits for it
     answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
 
@@ -90,8 +91,13 @@ class StreamIn:
 
     @property
     def ready(self) -> bool:
-        """True once every producer has answered."""
-        return all(p.welcomed for p in self._producers.values())
+        """True once every producer has answered that is waited for."""
+        return all(p.welcomed or p.absent for p in self._producers.values())
+
+    def absent(self, instance: str, absent: bool) -> None:
+        """A producer has failed or was stopped, or is started again."""
+        if instance in self._producers:
+            self._producers[instance].absent = absent
 
     def add(self, route: Route, producers: Iterable[tuple[str, str]], replica: int, replicas: int) -> None:
         """Listen to an edge; `producers` are (instance, endpoint), `replica` of `replicas` shares sessions with its peers."""

@@ -100,6 +100,7 @@ class QueueOut:
         self._sockets = {taker: self._connect(taker) for taker in self._endpoints}
         self._lives: dict[str, int] = {}  # of the takers, the newest known to have died
         self._ended = False
+        self._abandoned = False  # no taker will ever come back
 
     def _connect(self, taker: str) -> zmq.Socket[bytes]:
         # No high-water mark: credit bounds what can be in it. libzmq learns late of what has left a pipe, so a mark
@@ -140,6 +141,10 @@ class QueueOut:
         :returns: False when the queue is full and must block: deliver credits, then push again.
         """
         dealer, cells = self._dealer, self.cells
+        if dealer.deserted and (self._abandoned or not self.keeps):
+            self._answer_for(Parcel(header, body, payload, receipt=receipt))
+            cells[SENT] += 1
+            return True
         if dealer.full and self.edge.when_full == "block":
             return False
         cells[SENT] += 1
@@ -200,6 +205,30 @@ class QueueOut:
                 parcel.receipt.close_one()
         self._deal()
         self.cells[DEPTH] = self._dealer.depth
+
+    def absent(self, taker: str, final: bool) -> None:
+        """Nobody waits for a taker any more. Without any, what comes is dropped, or held where messages are kept; when the
+        last has gone for good, what is held is set aside."""
+        self._dealer.leave_out(taker)
+        self._abandoned = self._abandoned or (final and self._dealer.deserted)
+        if self._dealer.deserted and (self._abandoned or not self.keeps):
+            for parcel in self._dealer.give_up():
+                self._answer_for(parcel)
+            self.cells[DEPTH] = self._dealer.depth
+
+    def expected(self, taker: str) -> None:
+        """A taker that was absent is started again."""
+        self._dealer.expect(taker)
+
+    def _answer_for(self, parcel: Parcel) -> None:
+        """There is nobody who could take it."""
+        if not self.keeps:
+            self.cells[DROPPED] += 1
+            return
+        self.cells[DEAD] += 1
+        self._set_aside(self.edge, parcel)
+        if parcel.receipt is not None:
+            parcel.receipt.close_one()
 
     def _deal(self) -> None:
         for lane, parcel, seq in self._dealer.deal():

@@ -95,6 +95,10 @@ class StreamOut:
         """True once every planned consumer's subscriptions have been seen."""
         return not self._missing
 
+    def absent(self, consumer: str) -> None:
+        """A consumer has failed or was stopped: the barrier does not wait for it."""
+        self._missing.discard(consumer)
+
     def publish(self, header: Header, body: Kind, payload: bytes | memoryview) -> None:
         """Send to whoever listens; never blocks. Sets the header's sequence number."""
         port = header.port

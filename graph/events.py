@@ -1,0 +1,114 @@
+"""The words of the supervisor: what may happen to it, and what it may decide."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from graph.control import FromNode, ToNode
+
+# events
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A node sent a control message."""
+
+    instance: str
+    message: FromNode
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A process is gone; `code` is negative for a signal, as in `subprocess`, and None where nobody saw it."""
+
+    instance: str
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a process takes."""
+
+    instance: str
+    rss: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Ctrl-C or SIGTERM for the supervisor."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopNode:
+    """The user wants a node stopped, or stopped and started again."""
+
+    node: str
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartNode:
+    """The user wants a node started that was stopped or has failed."""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+Event: TypeAlias = Said | Exited | Measured | Interrupted | StopNode | StartNode | Tick
+
+
+# actions
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    instance: str
+    life: int = 0  # how often it was started before
+    fallback: bool = False  # start the node's fallback in its place
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """An instance died and the graph goes on: tell the others what it had counted."""
+
+    instance: str
+    life: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    instance: str
+    message: ToNode
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Send a signal to the instance's whole process group."""
+
+    instance: str
+    signal: signal.Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A line for the user."""
+
+    level: Literal["status", "info", "warning", "error"]
+    text: str
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """All processes are gone: end with this exit code."""
+
+    code: int
+
+
+Action: TypeAlias = Spawn | Bury | Send | Kill | Tell | Finish
