@@ -23,19 +23,27 @@ def dead_letters_file(plan: Plan, instance: str) -> Path:
     return Path(platformdirs.user_state_dir("voicegraph")) / "dead-letters" / name / f"{instance}.jsonl"
 
 
-def keep(path: Path, edge: Edge, parcel: Parcel) -> str:
-    """Add a message to the file, one JSON object a line.
+def keep(path: Path, edge: Edge, parcels: list[Parcel]) -> str:
+    """Add messages to the file, one JSON object a line.
 
     :returns: a line for the operator; also where the file cannot be written.
     """
-    told = f"{edge.id}: a message killed {', '.join(parcel.takers)} and is set aside"
+    told = f"{edge.id}: {_told(parcels)}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            file.write(json.dumps(_letter(edge, parcel), ensure_ascii=False) + "\n")
+            for parcel in parcels:
+                file.write(json.dumps(_letter(edge, parcel), ensure_ascii=False) + "\n")
     except OSError as error:
-        return f"{told}; it is lost, because {path} cannot be written: {error.strerror}"
+        return f"{told}; lost, because {path} cannot be written: {error.strerror}"
     return f"{told} in {path}"
+
+
+def _told(parcels: list[Parcel]) -> str:
+    if len(parcels) == 1 and parcels[0].takers:
+        return f"a message killed {', '.join(parcels[0].takers)} and is set aside"
+    many = "a message is" if len(parcels) == 1 else f"{len(parcels)} messages are"
+    return f"{many} set aside: {'they killed too many' if any(p.takers for p in parcels) else 'nobody is left to take them'}"
 
 
 def _letter(edge: Edge, parcel: Parcel) -> dict[str, Any]:

@@ -94,13 +94,18 @@ class Report:
                 total.add(beat.edges[edge.id])
                 if edge.link == "queue" and node != edge.producer:  # it counts what its producer has not heard of
                     total.depth -= beat.edges[edge.id].depth
-        if self._lost_a_producer(edge):
-            # What it had taken over and not handed on went with it, and nobody else knew of it.
+        if self._lost_a_consumer(edge) or self._lost_a_producer(edge):
+            # What was sent to it and is not accounted for went with it, and nobody else knew of it.
             total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)
         said = msgspec.structs.asdict(total)
         said["latency_us"] = {"p50": total.quantile_us(0.5), "p90": total.quantile_us(0.9), "p99": total.quantile_us(0.99)}
         said["latency_us"]["histogram"] = {upper_us(k): n for k, n in sorted(said.pop("latency").items())}
         return {"edge": edge.id, "link": edge.link, **said}
+
+    def _lost_a_consumer(self, edge: Edge) -> bool:
+        """True when an instance that listened to a stream is not there any more."""
+        gone = {instance for instance, _ in self._dead} - self._beats.keys()
+        return edge.link == "stream" and any(self._plan.instance(instance).node == edge.consumer for instance in gone)
 
     def _lost_a_producer(self, edge: Edge) -> bool:
         plain = edge.link == "queue" and edge.delivery == "at_most_once"

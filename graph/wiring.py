@@ -38,7 +38,7 @@ class Wiring:
         life: int,
         cls: type[Node],
         run: RunDir,
-        set_aside: Callable[[Edge, Parcel], None],
+        set_aside: Callable[[Edge, list[Parcel]], None],
     ) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
         self._plan = plan
@@ -141,7 +141,7 @@ class Wiring:
             repeatable,
         )
 
-    def _make_queue_out(self, edge: Edge, life: int, set_aside: Callable[[Edge, Parcel], None]) -> QueueOut:
+    def _make_queue_out(self, edge: Edge, life: int, set_aside: Callable[[Edge, list[Parcel]], None]) -> QueueOut:
         takers = self._instances(edge.consumer)
         return QueueOut(
             self.context,

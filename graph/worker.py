@@ -101,8 +101,8 @@ class _Worker:
                     self._loop.close()
                 wiring.close()
 
-    def _set_aside(self, edge: Edge, parcel: Parcel) -> None:
-        self._control.send(Warned(keep(dead_letters_file(self._plan, self._instance.id), edge, parcel)))
+    def _set_aside(self, edge: Edge, parcels: list[Parcel]) -> None:
+        self._control.send(Warned(keep(dead_letters_file(self._plan, self._instance.id), edge, parcels)))
 
     def _abandon(self) -> NoReturn:
         """Without a supervisor and stuck in a handler: no process outlives its graph unnoticed."""

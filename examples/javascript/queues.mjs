@@ -118,6 +118,7 @@ export class QueueOut {
   order = 0;
   freeing = []; // who waits for room
   ended = false;
+  abandoned = false; // no taker will ever come back
 
   constructor(me, edge, counts, warn) {
     if (edge.order === "session" && edge.takers.length > 1) throw new Error(`${edge.edge}: this library cannot feed a queue with order: session to replicas`);
@@ -136,7 +137,35 @@ export class QueueOut {
   }
 
   get ready() {
-    return this.lanes.every((lane) => lane.life >= 0);
+    return this.lanes.every((lane) => lane.life >= 0 || lane.absent);
+  }
+
+  /** Nobody waits for a taker any more; `final`: nor will it come back. What is kept is held until the last one is gone for good. */
+  absent(taker, final) {
+    const lane = this.lanes.find((one) => one.taker === taker);
+    if (!lane) return;
+    lane.absent = true;
+    this.abandoned ||= final && this.deserted;
+    if (!this.deserted || (this.keeps && !this.abandoned)) return;
+    for (const parcel of this.waiting.splice(0)) this.lose(parcel);
+    this.deal();
+  }
+
+  /** A taker that was absent is started again. */
+  expected(taker) {
+    const lane = this.lanes.find((one) => one.taker === taker);
+    if (lane) lane.absent = false;
+  }
+
+  get deserted() {
+    return this.lanes.every((lane) => lane.absent);
+  }
+
+  lose(parcel) {
+    this.unfinished -= 1;
+    this.count[this.keeps ? "dead_lettered" : "dropped"] += 1;
+    if (this.keeps) this.warn(`${this.edge.edge}: a message that nobody is left to take is dropped`);
+    parcel.receipt?.close();
   }
 
   get settled() {
@@ -154,7 +183,9 @@ export class QueueOut {
       this.unfinished -= 1;
     }
     this.unfinished += 1;
-    this.waiting.push({ header, payload, receipt, order: this.order++, kills: 0 });
+    const parcel = { header, payload, receipt, order: this.order++, kills: 0 };
+    if (this.deserted && (this.abandoned || !this.keeps)) return this.lose(parcel);
+    this.waiting.push(parcel);
     this.deal();
   }
 

@@ -73,8 +73,14 @@ export class StreamsIn {
     this.serve();
   }
 
+  /** A producer has failed or was stopped, or is started again. */
+  absent(instance, absent) {
+    const producer = this.producers.get(instance);
+    if (producer) producer.absent = absent;
+  }
+
   get ready() {
-    return [...this.producers.values()].every((producer) => producer.welcomed);
+    return [...this.producers.values()].every((producer) => producer.welcomed || producer.absent);
   }
 
   async serve() {

@@ -46,6 +46,7 @@ class Counts {
 
 export class Node {
   draining = false;
+  course = "starting"; // how far it is, as its beats tell
   #marks = [];
   #inbox = [];
   #wake = () => {};
@@ -137,8 +138,13 @@ export class Node {
 
   // ---- what the graph does with it
 
-  #command({ type, instance, life, lanes }) {
-    if (type === "start") this.started = true;
+  #command({ type, instance, life, lanes, final }) {
+    if (type === "start") [this.started, this.course] = [true, this.course === "ready" ? "running" : this.course];
+    if (type === "absent") this.#absent(instance, final);
+    if (type === "expected") {
+      this.streamsIn.absent(instance, false);
+      for (const queue of this.queuesOut ?? []) queue.expected(instance);
+    }
     if (type === "drain") this.draining = true;
     if (type === "stop") this.stopped?.();
     if (type === "abandon") process.exit(1);
@@ -152,13 +158,23 @@ export class Node {
     this.#wake();
   }
 
+  /** An instance has failed or was stopped: nobody waits for it, and when it is for good, what comes from it has ended. */
+  #absent(instance, final) {
+    this.streamsOut.missing.delete(instance);
+    this.streamsIn.absent(instance, true);
+    for (const queue of this.queuesOut ?? []) queue.absent(instance, final);
+    const edges = [...this.awaited].filter(([, producers]) => producers.has(instance)).map(([edge]) => edge);
+    if (final && edges.length) this.#deliver({ ended: edges, instance });
+  }
+
   #beat() {
     const sent = {};
     for (const [topic, n] of Object.entries(this.streamsOut.sent)) {
       const port = topic.slice(this.me.node.length + 1, topic.lastIndexOf("/"));
       sent[port] = (sent[port] ?? 0) + n;
     }
-    return { sent, edges: this.counts.edges, marks: this.#marks.splice(0) };
+    const { course, draining } = this;
+    return { sent, edges: this.counts.edges, marks: this.#marks.splice(0), life: this.me.life, course, draining };
   }
 
   #deliver(item) {
@@ -193,16 +209,21 @@ export class Node {
 
   async live(author) {
     await author.setup?.(this);
+    this.course = "loaded";
     await this.control.tell("loaded");
     await this.until(() => this.linked);
+    this.course = "ready";
     await this.control.tell("ready");
     if (this.me.source) {
       await this.until(() => this.started || this.draining);
       await author.source?.(this);
     } else await this.#consume(author.inputs ?? {});
     await author.drain?.(this);
+    this.course = "ending";
+    await this.control.tell("ending");
     await this.until(() => this.queuesOut.every((queue) => queue.settled), () => this.#dropAll());
     for (const queue of this.queuesOut) queue.end();
+    this.course = "drained";
     this.control.tell("beat", this.#beat());
     await this.control.tell("drained");
     this.streamsOut.end();

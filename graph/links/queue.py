@@ -84,7 +84,7 @@ class QueueOut:
         endpoints: Sequence[str],
         cells: Cells,
         payloads: PayloadsOut,
-        set_aside: Callable[[Edge, Parcel], None],
+        set_aside: Callable[[Edge, list[Parcel]], None],
     ) -> None:
         self.edge = edge
         self.cells = cells
@@ -142,7 +142,7 @@ class QueueOut:
         """
         dealer, cells = self._dealer, self.cells
         if dealer.deserted and (self._abandoned or not self.keeps):
-            self._answer_for(Parcel(header, body, payload, receipt=receipt))
+            self._answer_for([Parcel(header, body, payload, receipt=receipt)])
             cells[SENT] += 1
             return True
         if dealer.full and self.edge.when_full == "block":
@@ -198,11 +198,7 @@ class QueueOut:
         self._sockets[taker] = self._connect(taker)
         self.cells[DROPPED] += lost
         self.cells[RESENT] += len(again)
-        self.cells[DEAD] += len(aside)
-        for parcel in aside:
-            self._set_aside(self.edge, parcel)
-            if parcel.receipt is not None:
-                parcel.receipt.close_one()
+        self._keep_aside(aside)
         self._deal()
         self.cells[DEPTH] = self._dealer.depth
 
@@ -212,23 +208,27 @@ class QueueOut:
         self._dealer.leave_out(taker)
         self._abandoned = self._abandoned or (final and self._dealer.deserted)
         if self._dealer.deserted and (self._abandoned or not self.keeps):
-            for parcel in self._dealer.give_up():
-                self._answer_for(parcel)
+            self._answer_for(self._dealer.give_up())
             self.cells[DEPTH] = self._dealer.depth
 
     def expected(self, taker: str) -> None:
         """A taker that was absent is started again."""
         self._dealer.expect(taker)
 
-    def _answer_for(self, parcel: Parcel) -> None:
-        """There is nobody who could take it."""
-        if not self.keeps:
-            self.cells[DROPPED] += 1
-            return
-        self.cells[DEAD] += 1
-        self._set_aside(self.edge, parcel)
-        if parcel.receipt is not None:
-            parcel.receipt.close_one()
+    def _answer_for(self, parcels: list[Parcel]) -> None:
+        """There is nobody who could take them."""
+        if self.keeps:
+            self._keep_aside(parcels)
+        else:
+            self.cells[DROPPED] += len(parcels)
+
+    def _keep_aside(self, parcels: list[Parcel]) -> None:
+        if parcels:
+            self.cells[DEAD] += len(parcels)
+            self._set_aside(self.edge, parcels)
+        for parcel in parcels:
+            if parcel.receipt is not None:
+                parcel.receipt.close_one()
 
     def _deal(self) -> None:
         for lane, parcel, seq in self._dealer.deal():

@@ -284,6 +284,7 @@ HEALTH: dict[str, tuple[dict[str, Any], History]] = {
         {},
         [
             (1, Said("mid", Beat()), []),
+            (1, Tick(), []),
             (2, Tick(), []),
             (3.6, Tick(), [warned(SILENT)]),
             (4, Said("mid", Beat()), []),
@@ -293,7 +294,7 @@ HEALTH: dict[str, tuple[dict[str, Any], History]] = {
     "silence: dead": (
         {},
         [
-            *[(float(s), Tick(), [warned(SILENT)] if s == 4 else []) for s in range(1, 30)],
+            *[(float(s), Tick(), [warned(SILENT)] if s == 3 else []) for s in range(1, 30)],
             (30, Tick(), [Kill("mid", signal.SIGKILL)]),
             (
                 30,

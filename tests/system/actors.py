@@ -176,6 +176,15 @@ class BugInSetup(Double):
         raise ZeroDivisionError("division by zero")
 
 
+class HangsOnce(Double):
+    """Never comes to an end with its hundredth message, in its first life."""
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        while message.body.n == 100:
+            time.sleep(1)
+        return super().on_x(message)
+
+
 class NeverReady(Double):
     """Loads for ever, deaf to everything."""
 

@@ -171,8 +171,10 @@ def test_a_node_that_fails_in_setup_ends_the_graph_with_one_line(tmp_path: Path,
         run.all_gone()
 
 
-def test_a_node_killed_in_the_middle_ends_the_graph(tmp_path: Path) -> None:
-    with graph_run(tmp_path, chain(tmp_path, every_ms=1, count=200_000)) as run:
+def test_a_critical_node_that_dies_ends_the_graph(tmp_path: Path) -> None:
+    overlays = ["-o", "nodes.mid.critical=true", "-o", "nodes.mid.restart=never"]
+    (tmp_path / "graph.yaml").write_text(chain(tmp_path, every_ms=1, count=200_000))
+    with graph_run(tmp_path, tmp_path / "graph.yaml", *overlays) as run:
         run.running()
         eventually((tmp_path / "heard.began").exists, "messages flow")
         run.workers()["mid"].kill()

@@ -180,8 +180,8 @@ def test_ctrl_c_drains(tmp_path: Path, link: str) -> None:
 
 
 @javascript
-def test_a_program_that_is_killed_ends_the_graph(tmp_path: Path) -> None:
-    with graph_run(tmp_path, levels(tmp_path, frames(100_000, 1), QUEUE)) as run:
+def test_a_critical_program_that_is_killed_ends_the_graph(tmp_path: Path) -> None:
+    with graph_run(tmp_path, levels(tmp_path, frames(100_000, 1), QUEUE, "restart: never\n    critical: true")) as run:
         run.running()
         program(run).kill()
         assert run.wait() == 1
@@ -201,7 +201,7 @@ def test_a_stream_goes_on_behind_a_program_that_is_started_again(tmp_path: Path)
         eventually(lambda: len(told(tmp_path)) > before + 50, "answers come again")
         interrupt(run)
         assert run.wait() == 0, run.stderr
-        assert "warning: js: died: killed by SIGKILL; started again (1 of 3 in 60 s)" in run.stderr
+        assert "warning: js: died: killed by SIGKILL; starting again now (1 of 3 in 60 s)" in run.stderr
         edge = run.edge("src.audio->js.audio")
         assert edge["sent"] > edge["delivered"] > 50, "of the dead its last beat, of its next life all"
         run.all_gone()
@@ -353,8 +353,8 @@ def test_workers_of_a_source_in_javascript_are_killed_and_nothing_is_lost(tmp_pa
 def test_a_source_that_breaks_again_and_again_ends_the_graph(tmp_path: Path) -> None:
     with graph_run(tmp_path, count(tmp_path, QUEUE, throw_at=20, max=2)) as run:
         assert run.wait() == 1
-        assert "warning: src: Error: unplugged; started again (2 of 2 in 60 s)" in run.stderr
-        assert "error: src: Error: unplugged" in run.stderr
+        assert "warning: src: Error: unplugged; starting again now (1 of 2 in 60 s)" in run.stderr
+        assert "error: src: has failed: Error: unplugged; the rest of the graph goes on" in run.stderr
         run.all_gone()
 
 
