@@ -88,9 +88,9 @@ class NodeFile(msgspec.Struct, frozen=True):
     leave_command: list[str]  # to start as the last act of an orphan: it takes the run's folder away when all are gone
 
 
-def node_file(plan: Plan, instance: Instance, life: int, run: RunDir) -> NodeFile:
-    """All that one life of an instance has to know."""
-    node = plan.node(instance.node)
+def node_file(plan: Plan, instance: Instance, life: int, run: RunDir, fallback: bool = False) -> NodeFile:
+    """All that one life of an instance, or of its node's fallback, has to know."""
+    node = plan.working(instance.node, fallback)
     peers = _Peers(plan, run)
     out = [e for e in plan.edges if e.producer == node.name]
     endpoints = {"out": instance.out, "work": instance.work, "credit": instance.credit}
@@ -101,7 +101,7 @@ def node_file(plan: Plan, instance: Instance, life: int, run: RunDir) -> NodeFil
         instance=instance.id,
         node=node.name,
         replica=instance.replica,
-        replicas=len(node.instances),
+        replicas=len(peers.of(node.name)),
         life=life,
         host=host_id(),
         source=node.source,

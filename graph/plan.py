@@ -109,5 +109,10 @@ class Plan(msgspec.Struct, frozen=True):
     def node(self, name: str) -> PlannedNode:
         return next(n for n in self.nodes if n.name == name)
 
+    def working(self, name: str, fallback: bool) -> PlannedNode:
+        """The node, or its fallback, which has the same name."""
+        node = self.node(name)
+        return node.fallback if fallback and node.fallback is not None else node
+
     def instance(self, id: str) -> Instance:
         return next(i for i in self.instances if i.id == id)

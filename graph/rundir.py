@@ -6,6 +6,7 @@ path is at most 107 bytes. One graph file has one folder, so two supervisors of 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -94,6 +95,11 @@ class RunDir:
         """Endpoint where the supervisor takes orders."""
         return f"ipc://{self.path}/commands"
 
+    @property
+    def nursery(self) -> Path:
+        """The socket of the process that starts the nodes."""
+        return self.path / "nursery"
+
     def endpoint(self, template: str) -> str:
         """An endpoint of the plan, its `{run}` filled in."""
         return template.replace("{run}", str(self.path))
@@ -146,6 +152,24 @@ class RunDir:
         """What a life of an instance counts, mapped into its memory."""
         return self.path / f"{instance}.{life}.counts"
 
+    def exit_file(self, instance: str, life: int) -> Path:
+        """How a life of an instance ended: its exit code, negative for a signal."""
+        return self.path / f"{instance}.{life}.exit"
+
+    def note_exit(self, instance: str, life: int, code: int) -> None:
+        """Write down how a life of an instance ended; not when the run is over."""
+        half = self.path / f"{instance}.{life}.exit.new"
+        with contextlib.suppress(FileNotFoundError):
+            half.write_text(str(code))
+            half.rename(self.exit_file(instance, life))
+
+    def exit_code(self, instance: str, life: int) -> int | None:
+        """How a life of an instance ended; None as long as nobody has written that down."""
+        try:
+            return int(self.exit_file(instance, life).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
     def node_file(self, instance: str) -> Path:
         """What a program in another language is told when it starts."""
         return self.path / f"{instance}.node.json"
@@ -156,7 +180,12 @@ class RunDir:
         return self.path / RINGS
 
     def make_rings(self) -> None:
-        """Make the folder for large payloads, in memory where there is a file system for it; it goes with the run."""
+        """Make the folder for large payloads, in memory where there is a file system for it; it goes with the run.
+
+        A supervisor that takes a run over finds it there.
+        """
+        if self.rings.is_dir():
+            return
         shared = Path("/dev/shm")
         if shared.is_dir() and os.access(shared, os.W_OK):
             self.rings.symlink_to(tempfile.mkdtemp(prefix="vg-", dir=shared))
@@ -164,10 +193,15 @@ class RunDir:
             self.rings.mkdir(mode=0o700)
 
     def make_scratch(self) -> Path:
-        """A folder for the temporary files of the nodes; goes with the run, also when they are killed."""
-        made = Path(tempfile.mkdtemp(prefix="vg-"))
-        (self.path / SCRATCH).symlink_to(made)
-        return made
+        """A folder for the temporary files of the nodes; goes with the run, also when they are killed.
+
+        A supervisor that takes a run over finds it there.
+        """
+        link = self.path / SCRATCH
+        if not link.is_dir():
+            link.unlink(missing_ok=True)
+            link.symlink_to(tempfile.mkdtemp(prefix="vg-"))
+        return link.readlink()
 
     def register(self, instance: str, pid: int, life: int = 0, fallback: bool = False) -> None:
         """Note down the process of an instance."""
@@ -201,6 +235,10 @@ class RunDir:
     def leave(self, instance: str) -> None:
         """An instance that has no supervisor any more goes: the last one takes the folder with it."""
         (self.path / f"{instance}.pid").unlink(missing_ok=True)
+        self.vacate()
+
+    def vacate(self) -> None:
+        """Take the folder away when nobody lives in it any more and no supervisor owns it."""
         if self.alive():
             return
         try:

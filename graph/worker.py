@@ -1,6 +1,6 @@
-"""The process around one node: `python -m graph.worker RUN_DIR INSTANCE LIFE`.
+"""The process around one node: `python -m graph.worker RUN_DIR INSTANCE LIFE [fallback]`.
 
-LIFE counts how often the instance was started before in this run.
+LIFE counts how often the instance was started before in this run; `fallback` runs the node's fallback in its place.
 
 Exit code 0: drained, or told to stop. 1: the node could not go on; the supervisor was told why, the log holds the trace.
 """
@@ -22,25 +22,26 @@ from graph.links.dealer import Parcel
 from graph.links.receipts import Origin
 from graph.loop import Loop, Stopped
 from graph.node import Node
-from graph.plan import Edge, Instance, Plan
+from graph.plan import Edge, Instance, Plan, PlannedNode
 from graph.registry import load_class
 from graph.rundir import RunDir
 from graph.wiring import Wiring
 
 
-def main(run_dir: Path, instance_id: str, life: int) -> int:
+def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False) -> int:
     """Run one instance of the plan that lies in `run_dir`."""
     run = RunDir(run_dir)
     plan = run.read_plan()
     instance = plan.instance(instance_id)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
-    return _Worker(run, plan, instance, life).run()
+    return _Worker(run, plan, plan.working(instance.node, fallback), instance, life).run()
 
 
 class _Worker:
-    def __init__(self, run: RunDir, plan: Plan, instance: Instance, life: int) -> None:
+    def __init__(self, run: RunDir, plan: Plan, planned: PlannedNode, instance: Instance, life: int) -> None:
         self._dir = run
         self._plan = plan
+        self._planned = planned
         self._instance = instance
         self._life = life
         self._loop: Loop | None = None
@@ -79,8 +80,10 @@ class _Worker:
         return code
 
     def _live(self) -> None:
-        planned = self._plan.node(self._instance.node)
+        planned = self._planned
         cls = load_class(planned.target)
+        if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
+            os.chdir(Path(planned.resources.cwd).expanduser())
         wiring = Wiring(self._plan, self._instance, self._life, cls, self._dir, self._set_aside)
         origin = Origin(self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}")
         node: Node | None = None
@@ -121,4 +124,4 @@ def _set_up(node: Node) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4:] == ["fallback"]))

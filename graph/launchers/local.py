@@ -1,28 +1,44 @@
-"""Processes on this machine: each node in a session of its own, its output in a file, never in a pipe of ours."""
+"""Processes on this machine: each node in a session of its own, its output in a file, never in a pipe of ours.
+
+They are children of the run's nursery, not of the supervisor, which may be killed and come back.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from graph.errors import NodeError
+from graph.launchers.asking import NurseryClient
+from graph.launchers.requests import SpawnChild
+from graph.launchers.resources import check_environment, environment, needs_fresh_process, working_directory
 from graph.node_file import VARIABLE, node_file
-from graph.plan import Plan
-from graph.rundir import NodeProcess, RunDir
+from graph.plan import Plan, PlannedNode
+from graph.rundir import NodeProcess, RunDir, process_of
 
-# Every numeric library reads its thread count from the environment, before it is imported.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+CODE_WITHIN_S = 0.1  # from a death to the exit code in the nursery's hand
+LOOK_S = 0.001
+FORKS = sys.platform.startswith("linux")  # elsewhere a system library may not bear it
+STDOUT = 1
+
+
+@dataclass(frozen=True)
+class _Watched:
+    process: NodeProcess
+    descriptor: int = -1  # readable once it has ended; -1: we look now and then
 
 
 class LocalLauncher:
-    """Starts, watches and kills the processes of one run."""
+    """Starts, watches and kills the processes of one run. Where an earlier supervisor has left some, `adopt` them."""
 
     def __init__(self, plan: Plan, run: RunDir, logs: Path) -> None:
         self._plan = plan
@@ -30,80 +46,150 @@ class LocalLauncher:
         self._logs = logs
         self._scratch = run.make_scratch()
         run.make_rings()
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._exits: dict[str, int] = {}  # by instance, a descriptor that becomes readable when it ends
+        self._nursery = NurseryClient(run)
+        self._watched: dict[str, _Watched] = {}
+        self._unwatched = 0  # of them, those without a descriptor
+        self._ends = select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
 
     def log(self, instance: str) -> Path:
         """The file that holds what an instance printed."""
         return self._logs / f"{instance}.log"
 
     def spawn(self, instance: str, life: int, fallback: bool = False) -> int:
-        """Start an instance, which was started `life` times before; returns its process id.
+        """Start an instance, which was started `life` times before, or its node's fallback; returns its process id.
 
-        :raises NodeError: the system cannot execute the program.
+        :raises NodeError: the system cannot execute the program, or does not give it its `resources`.
         """
-        node = self._plan.node(self._plan.instance(instance).node)
-        environment = {**os.environ, "TMPDIR": str(self._scratch)}
-        if node.command:
-            told = self._run.node_file(instance)
-            told.write_bytes(msgspec.json.encode(node_file(self._plan, self._plan.instance(instance), life, self._run)))
-            environment[VARIABLE] = str(told)
-            command = list(node.command)
-        else:
-            environment |= {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
-            command = [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)]
-        for variable in _THREAD_VARIABLES:
-            if node.resources.threads is not None:
-                environment[variable] = str(node.resources.threads)
-        environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores
+        node = self._plan.working(self._plan.instance(instance).node, fallback)
+        request = self._request(node, instance, life, fallback)
         with self.log(instance).open("ab") as log:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=None if node.terminal else log,
-                    stderr=log,
-                    env=environment,
-                    start_new_session=True,
-                )
-            except OSError as error:  # it went away since the file was checked, or is a script without a first line #!…
-                raise NodeError(f"'{command[0]}' cannot be executed: {error.strerror}") from error
-        self._processes[instance] = process
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(OSError):  # an older kernel, or too many descriptors: then we look now and then
-                self._exits[instance] = os.pidfd_open(process.pid)
-        self._run.register(instance, process.pid, life, fallback)
-        return process.pid
-
-    def exit_descriptors(self) -> list[int] | None:
-        """Descriptors that become readable when a process ends; None where the system has none for all of them."""
-        return list(self._exits.values()) if len(self._exits) == len(self._processes) else None
-
-    def exits(self) -> Iterator[tuple[str, int]]:
-        """(instance, exit code) of the processes that have ended since the last call."""
-        for instance, process in list(self._processes.items()):
-            code = process.poll()
-            if code is not None:
-                del self._processes[instance]
-                if instance in self._exits:
-                    os.close(self._exits.pop(instance))
-                self.kill_group(process.pid, signal.SIGKILL)  # what it may have started itself
-                yield instance, code
+            answer = self._nursery.spawn(request, STDOUT if node.terminal else log.fileno(), log.fileno())
+        self._watch(instance, NodeProcess(answer.pid, answer.started, life, fallback))
+        return answer.pid
 
     def adopt(self, instance: str, process: NodeProcess) -> None:
-        raise NotImplementedError
+        """Watch a process that an earlier supervisor has had started."""
+        self._watch(instance, process)
 
-    def close(self) -> None:
-        """TODO"""
+    def exit_descriptors(self) -> list[int] | None:
+        """A descriptor that becomes readable when a process ends; None where the system has none for all of them."""
+        return [self._ends.fileno()] if self._ends is not None and not self._unwatched else None
+
+    def exits(self) -> Iterator[tuple[str, int | None]]:
+        """(instance, exit code) of the processes that have ended since the last call; None: nobody knows the code."""
+        ended = self._ended()
+        deadline_s = time.monotonic() + CODE_WITHIN_S
+        for instance in ended:
+            watched = self._forget(instance)
+            yield instance, self._code(instance, watched.process.life, deadline_s)
 
     def kill(self, instance: str, how: signal.Signals) -> None:
         """Send a signal to the whole process group of an instance."""
-        process = self._processes.get(instance)
-        if process is not None:
-            self.kill_group(process.pid, how)
+        watched = self._watched.get(instance)
+        if watched is None:
+            return
+        process = process_of(watched.process.pid)
+        if process is not None and process.started == watched.process.started:
+            try:
+                os.killpg(process.pid, how)
+                return
+            except ProcessLookupError:
+                pass  # just forked: it is not the head of a group yet
+        if watched.descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(watched.descriptor, how)
 
     @staticmethod
     def kill_group(pid: int, how: signal.Signals) -> None:
         """Signal a process group; one that is gone is no error."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, how)
+
+    def close(self) -> None:
+        """End the nursery and all that lives."""
+        for instance in list(self._watched):
+            self.kill(instance, signal.SIGKILL)
+            self._forget(instance)
+        self._nursery.leave()
+        if self._ends is not None:
+            self._ends.close()
+
+    # ---------------------------------------------------------------- what is asked for
+
+    def _request(self, node: PlannedNode, instance: str, life: int, fallback: bool) -> SpawnChild:
+        resources = node.resources
+        variables = {"TMPDIR": str(self._scratch), **environment(resources)}
+        check_environment(variables)
+        cwd = working_directory(resources)
+        command: tuple[str, ...] = ()
+        if node.command:
+            told = self._run.node_file(instance)
+            described = node_file(self._plan, self._plan.instance(instance), life, self._run, fallback)
+            told.write_bytes(msgspec.json.encode(described))
+            variables[VARIABLE] = str(told)
+            command = node.command
+            if "/" in command[0]:
+                command = (str(Path(command[0]).absolute()), *command[1:])
+        elif needs_fresh_process(resources) or not FORKS:
+            variables |= {"PYTHONFAULTHANDLER": "1", "PYTHONUNBUFFERED": "1"}
+            worker = [sys.executable, "-P", "-m", "graph.worker", str(self._run.path), instance, str(life)]
+            command = (*worker, *(["fallback"] if fallback else []))
+        # A worker goes to its folder by itself, once its module is found.
+        return SpawnChild(
+            instance=instance,
+            life=life,
+            command=command,
+            environment=variables,
+            fallback=fallback,
+            cpus=resources.cpus,
+            nice=resources.nice,
+            cwd=cwd if node.command else "",
+        )
+
+    # ---------------------------------------------------------------- who has ended
+
+    def _watch(self, instance: str, process: NodeProcess) -> None:
+        descriptor = -1
+        if self._ends is not None and process.started >= 0:
+            with contextlib.suppress(OSError):  # it is gone, or there are too many descriptors: then we look now and then
+                descriptor = os.pidfd_open(process.pid)
+        if descriptor >= 0 and self._ends is not None:
+            found = process_of(process.pid)
+            if found is not None and found.started == process.started:
+                self._ends.register(descriptor, select.EPOLLIN)
+            else:  # its id is somebody else's by now, or about to be
+                os.close(descriptor)
+                descriptor = -1
+        self._unwatched += descriptor < 0
+        self._watched[instance] = _Watched(process, descriptor)
+
+    def _forget(self, instance: str) -> _Watched:
+        watched = self._watched.pop(instance)
+        if watched.descriptor < 0:
+            self._unwatched -= 1
+        else:
+            if self._ends is not None:
+                self._ends.unregister(watched.descriptor)
+            os.close(watched.descriptor)
+        return watched
+
+    def _ended(self) -> list[str]:
+        ready = {descriptor for descriptor, _ in self._ends.poll(0, max(1, len(self._watched)))} if self._ends else set()
+        ended = []
+        for instance, (process, descriptor) in ((i, (w.process, w.descriptor)) for i, w in self._watched.items()):
+            if descriptor in ready:
+                ended.append(instance)
+            elif descriptor < 0:
+                found = process_of(process.pid)
+                if found is None or found.started != process.started:
+                    ended.append(instance)
+        return ended
+
+    def _code(self, instance: str, life: int, deadline_s: float) -> int | None:
+        """How it ended, as its parent has written down: at once, unless the parent died before it."""
+        while True:
+            parent = self._nursery.alive
+            code = self._run.exit_code(instance, life)
+            if code is not None or not parent or time.monotonic() >= deadline_s:
+                return code
+            time.sleep(LOOK_S)
