@@ -17,7 +17,6 @@ from pathlib import Path
 
 import msgspec
 
-from graph.errors import NodeError
 from graph.launchers.asking import NurseryClient
 from graph.launchers.requests import SpawnChild
 from graph.launchers.resources import check_environment, environment, needs_fresh_process, working_directory
