@@ -134,6 +134,9 @@ class NurseryClient:
         :raises NodeError: it does not start.
         """
         if self._process is None:
+            self._connection = self._connect()  # it may have let go of us
+            if self._connection is not None:
+                return self._connection
             self._begin()
         deadline_s = time.monotonic() + START_WITHIN_S
         while self._process is not None and time.monotonic() < deadline_s:

@@ -19,6 +19,7 @@ from typing import NoReturn
 from graph.launchers.requests import SpawnChild
 from graph.plan import Plan
 
+_SYSTEM = ctypes.CDLL(None)  # loaded before the fork
 _PR_SET_NAME = 15  # linux/prctl.h
 _NAME_BYTES = 15  # of a process, as top(1) shows it
 _NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
@@ -42,8 +43,8 @@ def become(request: SpawnChild, run_dir: Path, plan: Plan | None, go: int, probl
             _settle(request)
             if request.command:
                 _execute(request.command)
-        except _Problem as error:
-            os.write(problem, str(error).encode())
+        except (_Problem, OSError, ValueError) as error:
+            os.write(problem, str(error).encode(errors="replace"))
             os._exit(code)
         os.close(problem)
         code = _work(request, run_dir, plan)
@@ -138,7 +139,7 @@ def _name(name: str, title: str) -> None:
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
+        _SYSTEM.prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         start, end = int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
         written = title.encode()

@@ -14,6 +14,8 @@ import selectors
 import signal
 import socket
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -67,13 +69,14 @@ class Nursery:
 
     def serve(self) -> None:
         """Until nobody needs it any more."""
-        patience_s = FIRST_S
+        patient_until_s = time.monotonic() + FIRST_S
         while not self._leaving and self._in_place:
-            for key, _ in self._selector.select(patience_s):
-                patience_s = LOOK_S
+            for key, _ in self._selector.select(LOOK_S):
                 self._ready(key.fileobj)
             self._reap()
-            if not (self._children or self._connections):
+            if self._children or self._connections:
+                patient_until_s = 0.0
+            elif time.monotonic() >= patient_until_s:
                 break
         if self._leaving:
             self._end_all()
@@ -134,6 +137,11 @@ class Nursery:
             return Refused("leaving")
         if truncated or len(descriptors) != 2 or not _safe(request.instance) or request.life < 0:
             return Refused("not a request: it takes the name of an instance and two descriptors")
+        if not _settable(request.environment):
+            return Refused("not a request: no process can have such an environment")
+        self._reap()
+        if _Child(request.instance, request.life) in self._children.values():
+            return Refused("it has been started already")
         try:
             return self._spawn(request, descriptors[0], descriptors[1])
         except OSError as error:
@@ -235,6 +243,10 @@ def _kill_group(pid: int) -> None:
 
 def _safe(instance: str) -> bool:
     return bool(instance) and instance.isprintable() and "/" not in instance and not instance.startswith(".")
+
+
+def _settable(environment: Mapping[str, str]) -> bool:
+    return all(name and "=" not in name and "\0" not in name + value for name, value in environment.items())
 
 
 def _identity(path: Path) -> _Identity | None:
