@@ -40,9 +40,9 @@ def sleeper(name: str, **changes: Any) -> PlannedNode:
     return node(name, command=program("import time; time.sleep(600)"), **changes)
 
 
-def node(name: str, *, resources: Resources = Resources(), **changes: Any) -> PlannedNode:
+def node(name: str, **changes: Any) -> PlannedNode:
     values: dict[str, Any] = {"use": LISTENER, "target": LISTENER, "config": {}, "instances": (name,), **changes}
-    return PlannedNode(name=name, resources=resources, **values)
+    return PlannedNode(name=name, **values)
 
 
 class Bench:
@@ -164,7 +164,7 @@ def test_a_nursery_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_a_process_has_started_itself_ends_with_it() -> None:
-    code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid, flush=True)"
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True)"
     with bench(node("one", command=program(code))) as made:
         made.launcher.spawn("one", 0)
         assert ends(made.launcher) == [("one", 0)]
@@ -198,7 +198,8 @@ def test_forked_nodes_share_no_environment_and_no_descriptor() -> None:
 
 RESOURCES = """
 import json, os
-print(json.dumps({"env": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0)), "nice": os.nice(0), "cwd": os.getcwd()}), flush=True)
+told = {"env": dict(os.environ), "cpus": sorted(os.sched_getaffinity(0)), "nice": os.nice(0), "cwd": os.getcwd()}
+print(json.dumps(told), flush=True)
 """
 
 
@@ -318,7 +319,7 @@ def test_hostile_bytes_change_nothing() -> None:
         nursery, before = psutil.Process(made.nursery), set(made.run.path.iterdir())
         open_before = nursery.num_fds()
         for what, packet, descriptors in packets():
-            with socket.socket(socket.AF_UNIX, KIND) as sender, open(os.devnull, "wb") as null:
+            with socket.socket(socket.AF_UNIX, KIND) as sender, Path(os.devnull).open("wb") as null:
                 sender.settimeout(20)
                 sender.connect(str(made.run.nursery))
                 socket.send_fds(sender, [packet()], [null.fileno()] * descriptors)
@@ -356,7 +357,8 @@ def test_a_nursery_without_supervisor_and_children_goes_and_takes_the_folder_alo
 
 def test_a_nursery_goes_with_its_folder() -> None:
     with bench(node("one")) as made:
-        nursery = psutil.Process(made.nursery or made.launcher.spawn("one", 0) and made.nursery)
+        made.launcher.spawn("one", 0)
+        nursery = psutil.Process(made.nursery)
         made.launcher.close()
         assert not nursery.is_running()
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
