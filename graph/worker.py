@@ -28,10 +28,10 @@ from graph.rundir import RunDir
 from graph.wiring import Wiring
 
 
-def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False) -> int:
-    """Run one instance of the plan that lies in `run_dir`."""
+def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, plan: Plan | None = None) -> int:
+    """Run one instance of the plan that lies in `run_dir`, and may have been read from there already."""
     run = RunDir(run_dir)
-    plan = run.read_plan()
+    plan = plan or run.read_plan()
     instance = plan.instance(instance_id)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
     return _Worker(run, plan, plan.working(instance.node, fallback), instance, life).run()

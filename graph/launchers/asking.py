@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import struct
@@ -56,12 +57,9 @@ class NurseryClient:
         """True as long as it holds the connection."""
         if self._connection is None:
             return False
-        try:
-            return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
+        poll = select.poll()
+        poll.register(self._connection, 0)  # only its end is of interest
+        return not poll.poll(0)
 
     def spawn(self, request: SpawnChild, stdout: int, stderr: int) -> Spawned:
         """Have a process started.
@@ -105,7 +103,8 @@ class NurseryClient:
         answer = connection.recv(REQUEST_BYTES)
         if not answer:
             raise EOFError("it is gone")
-        return from_nursery.decode(answer)
+        decoded: FromNursery = from_nursery.decode(answer)
+        return decoded
 
     def _connect(self) -> socket.socket | None:
         made = socket.socket(socket.AF_UNIX, KIND)
@@ -135,6 +134,9 @@ class NurseryClient:
         :raises NodeError: it does not start.
         """
         if self._process is None:
+            self._connection = self._connect()  # it may have let go of us
+            if self._connection is not None:
+                return self._connection
             self._begin()
         deadline_s = time.monotonic() + START_WITHIN_S
         while self._process is not None and time.monotonic() < deadline_s:

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from graph.launchers.requests import SpawnChild
+from graph.plan import Plan
 
+_SYSTEM = ctypes.CDLL(None)  # loaded before the fork
 _PR_SET_NAME = 15  # linux/prctl.h
 _NAME_BYTES = 15  # of a process, as top(1) shows it
 _NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 _ARG_START, _ARG_END = 47, 48  # fields of proc(5) stat, counted from 0
 
 
-def become(request: SpawnChild, run_dir: Path, go: int, problem: int) -> NoReturn:
+def become(request: SpawnChild, run_dir: Path, plan: Plan | None, go: int, problem: int) -> NoReturn:
     """Be the node that was asked for. What cannot be done is written to `problem`, which is closed when all went well.
 
     Nothing is done before a byte has come through `go`: a nursery that dies before it has noted us down takes us along.
@@ -41,11 +43,11 @@ def become(request: SpawnChild, run_dir: Path, go: int, problem: int) -> NoRetur
             _settle(request)
             if request.command:
                 _execute(request.command)
-        except _Problem as error:
-            os.write(problem, str(error).encode())
+        except (_Problem, OSError, ValueError) as error:
+            os.write(problem, str(error).encode(errors="replace"))
             os._exit(code)
         os.close(problem)
-        code = _work(request, run_dir)
+        code = _work(request, run_dir, plan)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
@@ -117,7 +119,7 @@ def _execute(command: tuple[str, ...]) -> NoReturn:
         raise _Problem(f"'{command[0]}' cannot be executed: {told}") from error
 
 
-def _work(request: SpawnChild, run_dir: Path) -> int:
+def _work(request: SpawnChild, run_dir: Path, plan: Plan | None) -> int:
     from graph.worker import main
 
     arguments = [str(run_dir), request.instance, str(request.life), *(["fallback"] if request.fallback else [])]
@@ -129,7 +131,7 @@ def _work(request: SpawnChild, run_dir: Path) -> int:
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
     gc.enable()
-    return main(run_dir, request.instance, request.life, request.fallback)
+    return main(run_dir, request.instance, request.life, request.fallback, plan)
 
 
 def _name(name: str, title: str) -> None:
@@ -137,7 +139,7 @@ def _name(name: str, title: str) -> None:
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
+        _SYSTEM.prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         start, end = int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
         written = title.encode()

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import msgspec
 
-from graph.errors import NodeError
 from graph.launchers.asking import NurseryClient
 from graph.launchers.requests import SpawnChild
 from graph.launchers.resources import check_environment, environment, needs_fresh_process, working_directory
@@ -81,7 +80,16 @@ class LocalLauncher:
         deadline_s = time.monotonic() + CODE_WITHIN_S
         for instance in ended:
             watched = self._forget(instance)
-            yield instance, self._code(instance, watched.process.life, deadline_s)
+            code = self._code(instance, watched.process.life, deadline_s)
+            if code is None:  # its parent, who would have done it, is gone
+                self._kill_rest(watched.process)
+            yield instance, code
+
+    def _kill_rest(self, process: NodeProcess) -> None:
+        """Kill what a process has started and left behind in its group."""
+        found = process_of(process.pid)
+        if found is None or found.started == process.started:
+            self.kill_group(process.pid, signal.SIGKILL)
 
     def kill(self, instance: str, how: signal.Signals) -> None:
         """Send a signal to the whole process group of an instance."""
@@ -102,7 +110,7 @@ class LocalLauncher:
     @staticmethod
     def kill_group(pid: int, how: signal.Signals) -> None:
         """Signal a process group; one that is gone is no error."""
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, how)
 
     def close(self) -> None:

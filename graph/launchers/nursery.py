@@ -14,14 +14,17 @@ import selectors
 import signal
 import socket
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from graph.launchers.child import become
 from graph.launchers.requests import REQUEST_BYTES, FromNursery, Leave, Refused, SpawnChild, Spawned, encode, to_nursery
-from graph.rundir import RunDir, process_of
+from graph.plan import Plan
+from graph.rundir import PLAN, RunDir, process_of
 
 # Packets keep requests apart; where there are none a stream does, since nobody asks before the last answer has come.
 KIND = socket.SOCK_SEQPACKET if sys.platform.startswith("linux") else socket.SOCK_STREAM
@@ -30,6 +33,9 @@ FIRST_S = 30.0  # how long it waits for the supervisor that started it
 MOST_DESCRIPTORS = 16
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
+
+
+_Identity: TypeAlias = tuple[int, int, int]
 
 
 class _Child(NamedTuple):
@@ -45,6 +51,8 @@ class Nursery:
         self._children: dict[int, _Child] = {}
         self._connections: set[socket.socket] = set()
         self._leaving = False
+        self._plan: Plan | None = None
+        self._plan_id: _Identity | None = None
         self._listener = socket.socket(socket.AF_UNIX, KIND)
         run.nursery.unlink(missing_ok=True)
         self._listener.bind(str(run.nursery))
@@ -61,13 +69,14 @@ class Nursery:
 
     def serve(self) -> None:
         """Until nobody needs it any more."""
-        patience_s = FIRST_S
+        patient_until_s = time.monotonic() + FIRST_S
         while not self._leaving and self._in_place:
-            for key, _ in self._selector.select(patience_s):
-                patience_s = LOOK_S
+            for key, _ in self._selector.select(LOOK_S):
                 self._ready(key.fileobj)
             self._reap()
-            if not (self._children or self._connections):
+            if self._children or self._connections:
+                patient_until_s = 0.0
+            elif time.monotonic() >= patient_until_s:
                 break
         if self._leaving:
             self._end_all()
@@ -128,6 +137,11 @@ class Nursery:
             return Refused("leaving")
         if truncated or len(descriptors) != 2 or not _safe(request.instance) or request.life < 0:
             return Refused("not a request: it takes the name of an instance and two descriptors")
+        if not _settable(request.environment):
+            return Refused("not a request: no process can have such an environment")
+        self._reap()
+        if _Child(request.instance, request.life) in self._children.values():
+            return Refused("it has been started already")
         try:
             return self._spawn(request, descriptors[0], descriptors[1])
         except OSError as error:
@@ -135,6 +149,7 @@ class Nursery:
 
     def _spawn(self, request: SpawnChild, stdout: int, stderr: int) -> FromNursery:
         self._run.exit_file(request.instance, request.life).unlink(missing_ok=True)
+        plan = None if request.command else self._read_plan()
         go_read, go = os.pipe()
         problem, problem_write = os.pipe()
         pid = os.fork()
@@ -147,7 +162,7 @@ class Nursery:
             os.close(stdout)
             os.close(stderr)
             self._close()
-            become(request, self._run.path, go_read, problem_write)
+            become(request, self._run.path, plan, go_read, problem_write)
         os.close(go_read)
         os.close(problem_write)
         try:
@@ -165,6 +180,18 @@ class Nursery:
             os.close(go)
             os.close(problem)
         return Spawned(pid, process.started if process is not None else -1)
+
+    def _read_plan(self) -> Plan | None:
+        """Read once for all children, unless it is another by now; what a child cannot have from here it reads itself."""
+        identity = _identity(self._run.path / PLAN)
+        if identity != self._plan_id:
+            try:
+                self._plan = self._run.read_plan()
+            except (OSError, msgspec.DecodeError):
+                return None
+            self._plan_id = identity
+            gc.freeze()
+        return self._plan
 
     def _close(self) -> None:
         """In a child: let go of all that is ours."""
@@ -218,12 +245,16 @@ def _safe(instance: str) -> bool:
     return bool(instance) and instance.isprintable() and "/" not in instance and not instance.startswith(".")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _settable(environment: Mapping[str, str]) -> bool:
+    return all(name and "=" not in name and "\0" not in name + value for name, value in environment.items())
+
+
+def _identity(path: Path) -> _Identity | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _read_all(descriptor: int) -> bytes:
@@ -237,6 +268,9 @@ def _preload() -> None:
     """What all workers need. No module of a node: it may start threads, and its author edits it while the graph runs."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores, and no thread forks
     import graph.worker  # noqa: F401
+    from graph.node import NodeConfig
+
+    NodeConfig()  # pydantic finishes its first model when it is used
 
     with contextlib.suppress(ImportError):
         import numpy  # noqa: F401
