@@ -56,8 +56,11 @@ class GraphRun:
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 line = process.cmdline()
-                if "graph.worker" in line and line[-3].startswith(str(self.runtime)) and process.status() != "zombie":
-                    found[line[-2]] = process
+                if "graph.worker" not in line or process.status() == "zombie":
+                    continue
+                folder, instance = line[line.index("graph.worker") + 1 :][:2]
+                if folder.startswith(str(self.runtime)):
+                    found[instance] = process
                     self.seen.add(process.pid)
         return found
 
