@@ -26,7 +26,6 @@ from graph.events import (
     Finish,
     Interrupted,
     Kill,
-    Measured,
     Said,
     Send,
     Spawn,

