@@ -64,6 +64,7 @@ from graph.status import Phase
 from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
+SOON_S = 0.05
 LOOK_S = 0.25  # how often signs of life are looked at
 AWAY_S = 2.0  # a supervisor that did not look for so long was itself stopped, and nobody's silence counts
 
@@ -91,6 +92,7 @@ class Member:
     trial: bool = False  # half-open: one more death and the circuit is open again
     due_s: float | None = None  # when it must be ready, started, or gone
     retry_s: float | None = None  # when to try again what has failed
+    unburied: bool = False  # it died while there was no supervisor, and the others do not know yet
     final: bool = False  # the others were told that it never comes back
     well_s: float = 0.0  # since when it has been running
     vitality: Vitality = field(default_factory=Vitality)
@@ -153,7 +155,6 @@ class Supervisor:
     def adopt(self, found: Mapping[str, Found], now_s: float) -> list[Action]:
         """Take over what an earlier supervisor has left: who lives will say how far it is, who died is started again."""
         self._looked_s = now_s
-        actions: list[Action] = []
         for id, left in found.items():
             member = self.members[id]
             member.life, member.fallback = left.life, left.fallback
@@ -162,9 +163,9 @@ class Supervisor:
                 member.state = "adopted"
             else:
                 member.state, member.error, member.due_s = "backoff", "died while there was no supervisor", now_s
-                actions += self._bury(member)
+                member.unburied = True
         alive = sum(left.alive for left in found.values())
-        return [*actions, Tell("info", f"took over {alive} running processes"), *self._start_waiting(now_s)]
+        return [Tell("info", f"took over {alive} running processes"), *self._start_waiting(now_s)]
 
     def _start_waiting(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
@@ -331,6 +332,14 @@ class Supervisor:
         member.life += 1
         return [Bury(member.id, member.life - 1)]
 
+    def _bury_late(self, member: Member, now_s: float) -> list[Action]:
+        """Its next life must not come before the others know of its death, and they must have connected to be told."""
+        if any(m.state == "adopted" for m in self.members.values()):
+            member.due_s = now_s + SOON_S
+            return []
+        member.unburied = False
+        return [*self._bury(member), *self._spawn(member, now_s)]
+
     def _open(self, member: Member, why: str, now_s: float) -> Iterator[Action]:
         """The circuit of a node is open: its fallback takes over, or the rest goes on without it."""
         node = member.node
@@ -461,6 +470,8 @@ class Supervisor:
                 *self._kill([member], how),
             ]
         member.due_s = None
+        if member.state == "backoff" and member.unburied:
+            return self._bury_late(member, now_s)
         if member.state == "backoff":
             return self._spawn(member, now_s)
         if member.state == "loaded" and any(m.state in ("waiting", "starting", "backoff") for m in self.members.values()):

@@ -453,21 +453,22 @@ class TestAdoption:
 
     def adopted(self) -> Supervisor:
         supervisor = Supervisor(plan(), jitter=lambda: 0.0)
-        assert supervisor.adopt(self.FOUND, 0) == [Bury("out", 0), Tell("info", "took over 2 running processes")]
+        assert supervisor.adopt(self.FOUND, 0) == [Tell("info", "took over 2 running processes")]
         return supervisor
 
     def test_who_lives_says_how_far_it_is_and_who_died_is_started_again(self) -> None:
         supervisor = self.adopted()
         assert supervisor.handle(Said("src", Beat(life=0, course="running")), 0.1) == []
         assert supervisor.phase == "running"
+        assert supervisor.handle(Tick(), 0.1) == [], "nobody is started whose death mid could not hear of"
         assert supervisor.handle(Said("mid", Beat(life=2, course="running")), 0.2) == []
-        assert supervisor.handle(Tick(), 0.3) == [Spawn("out", 1)]
+        assert supervisor.handle(Tick(), 0.3) == [Bury("out", 0), Spawn("out", 1)]
 
     def test_a_graph_that_was_still_starting_starts(self) -> None:
         supervisor = self.adopted()
-        supervisor.handle(Tick(), 0.1)
-        assert supervisor.handle(Said("src", Beat(life=0, course="ready")), 0.2) == []
-        assert supervisor.handle(Said("mid", Beat(life=2, course="loaded")), 0.2) == []
+        assert supervisor.handle(Said("src", Beat(life=0, course="ready")), 0.1) == []
+        assert supervisor.handle(Said("mid", Beat(life=2, course="loaded")), 0.1) == []
+        assert supervisor.handle(Tick(), 0.2) == [Bury("out", 0), Spawn("out", 1)]
         assert supervisor.handle(Said("mid", Ready()), 0.3) == []
         supervisor.handle(Said("out", Loaded()), 0.4)
         assert supervisor.handle(Said("out", Ready()), 0.5)[-1] == Tell("info", "running")
