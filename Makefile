@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 PEERS := dora ezmsg redis
-.PHONY: help run test lint format javascript bench bench-peers clean
+.PHONY: help run test chaos lint format javascript bench bench-peers clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ $(JS)/node_modules/.installed: $(JS)/package.json
 	@echo "installing what the nodes in JavaScript need …"
 	@npm install --prefix $(JS) --loglevel=error --no-audit --no-fund
 	@touch $@
+
+chaos: $(VENV)/.dev ## kill, stop and end processes of a graph 200 times at random, the supervisor among them: about three minutes
+	@VOICEGRAPH_CHAOS=$${VOICEGRAPH_CHAOS:-200} $(PY) -m pytest -s tests/chaos
 
 bench: $(VENV)/.dev ## measure the transport against others: all of it about 45 minutes, result in out/
 	@$(PY) -m bench transport --json out/transport.json --picture out/transport.svg

@@ -73,6 +73,7 @@ class Loop:
         self._poller = wiring.poller(control.wake)
         self._wake = control.wake.fileno()
         self._host = host_id()
+        self._origin = origin
         self._inbox = Inbox(self._let_go)
         self._outbox = Outbox(instance, wiring, origin, max_message, self._inbox, lambda: self._pump(IDLE_MS), self.warn)
         self._complaints = Complaints(wiring, self.warn)
@@ -350,6 +351,9 @@ class Loop:
 
     def now_ns(self) -> int:
         return now_ns()
+
+    def resume(self) -> int:
+        return self._origin.resume()
 
     def status(self, text: str) -> None:
         self._control.send(StatusMessage(text))

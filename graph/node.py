@@ -116,6 +116,12 @@ class Runtime(Protocol):
     def status(self, text: str) -> None:
         """Say what takes long, e.g. "loading whisper-base"; shown while the node starts."""
 
+    def resume(self) -> int:
+        """How many messages of a `replayable` source are done, that its former lives have sent: go on with the next.
+
+        To be asked before the first message. What counts is messages on ports that feed an at_least_once queue.
+        """
+
     def warn(self, text: str) -> None:
         """Tell the operator something worth knowing that is not a failure."""
 
@@ -134,7 +140,7 @@ class Node:
     terminal: ClassVar[bool] = False  # True: its standard output is the terminal of `graph run`
     # What it does with one message it does in the same way again, so repeats of its outputs can be told (docs/links.md).
     repeatable: ClassVar[bool] = True
-    # A source that says the same again, from its beginning, when it is started again: what is known is passed over.
+    # A source that, started again, says the same again from its beginning, or from `runtime.resume()`: repeats are known.
     replayable: ClassVar[bool] = False
 
     telemetry = Output(Mark, doc="marks, counters and logs of the node itself; every node has this port")

@@ -136,6 +136,9 @@ class Harness(Generic[N]):
     def status(self, text: str) -> None:
         self.statuses.append(text)
 
+    def resume(self) -> int:
+        return 0
+
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 

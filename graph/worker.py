@@ -85,7 +85,8 @@ class _Worker:
         if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
             os.chdir(Path(planned.resources.cwd).expanduser())
         wiring = Wiring(self._plan, self._instance, self._life, cls, self._dir, self._set_aside)
-        origin = Origin(self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}")
+        name = self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}"
+        origin = Origin(name, wiring.counts.origin)
         node: Node | None = None
         try:
             self._loop = Loop(self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message)

@@ -157,6 +157,8 @@ class Counts:
                 at += each
             return found
 
+        self.origin = cells[:1]  # how many of the messages that began here are done
+        at = 1
         self.edges = take(index.edges, EDGE_CELLS)
         self.lanes = take(index.lanes, LANE_CELLS)
         self.sending = take(index.sending, STREAM_CELLS)
@@ -166,7 +168,7 @@ class Counts:
     def size(index: Index) -> int:
         """Bytes of the cells."""
         lanes, streams = len(index.lanes), len(index.sending) + len(index.expecting)
-        return 8 * (len(index.edges) * EDGE_CELLS + lanes * LANE_CELLS + streams * STREAM_CELLS)
+        return 8 * (1 + len(index.edges) * EDGE_CELLS + lanes * LANE_CELLS + streams * STREAM_CELLS)
 
     @classmethod
     def in_memory(cls, index: Index) -> Counts:
@@ -184,6 +186,7 @@ class Counts:
         half.write_bytes(len(head).to_bytes(8, "little") + head.ljust(start - 8, b"\0") + bytes(total - start))
         counts = cls(index, memoryview(_map(half, mmap.ACCESS_WRITE))[start:total])
         if former is not None:
+            counts.origin[0] = former.origin[0]
             for key, cells in counts.expecting.items():
                 cells[:] = former.expecting[key]
                 cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])

@@ -6,12 +6,14 @@ die at any time. The price is repeats. They are known by their cause: the same w
 
 from __future__ import annotations
 
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from graph.links.base import Taken
+from graph.links.counts import Cells
 from graph.message import Cause, Header
 
 _ATTEMPTS = 16  # deliveries of one message that are told apart as runs
@@ -118,10 +120,14 @@ class Receipts:
 
 
 class Origin:
-    """The numbers that a node gives to the messages that begin with it, and which of them are finished with."""
+    """The numbers that a node gives to the messages that begin with it, and which of them are finished with.
 
-    def __init__(self, name: str) -> None:
+    `done` is a cell that outlives the process: the floor that this life or a former one of the same name has come to.
+    """
+
+    def __init__(self, name: str, done: Cells | array[int] | None = None) -> None:
         self.name = name
+        self._done = array("Q", [0]) if done is None else done
         self._next = 0
         self._open: dict[int, int] = {}  # by number, in ascending order: copies that are not acknowledged yet
 
@@ -129,6 +135,14 @@ class Origin:
     def floor(self) -> int:
         """All numbers below this one are finished with."""
         return next(iter(self._open), self._next)
+
+    def resume(self) -> int:
+        """Go on with the number that former lives have come to; call before the first message.
+
+        :returns: how many messages are done.
+        """
+        self._next = self._done[0]
+        return self._next
 
     def begin(self, copies: int) -> Receipt:
         """A new message goes out in so many copies; the receipt is closed once for each."""
@@ -139,3 +153,4 @@ class Origin:
 
     def _ended(self, receipt: Receipt) -> None:
         del self._open[receipt.cause.number]
+        self._done[0] = max(self._done[0], self.floor)

@@ -1,0 +1,149 @@
+"""Any process of a graph may be killed, stopped or break, at any time, the supervisor and the nursery too.
+
+`make chaos` does so 200 times, `make test` a few; VOICEGRAPH_CHAOS and VOICEGRAPH_SEED say how often, and with which chances.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.system.graphs import ROOT, GraphRun, eventually, graph_run
+
+EVENTS = int(os.environ.get("VOICEGRAPH_CHAOS", "25"))
+SEED = int(os.environ.get("VOICEGRAPH_SEED", "4"))
+MIXED = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1)  # SIGUSR1: exit(1)
+
+GRAPH = """\
+name: chaos
+drain_within: 60s
+nodes:
+  src: {{use: "tests.chaos.actors:Replay", {restart}}}
+  mid: {{use: "tests.chaos.actors:Pass", in: {{x: {{from: src.out, {sure}}}}}, replicas: 2, {restart}}}
+  end: {{use: "tests.chaos.actors:Ledger", in: {{x: {{from: mid.out, {sure}}}}}, with: {{file: "{file}"}}, {restart}}}
+  tick: {{use: "tests.chaos.actors:Tick", {restart}}}
+  relay: {{use: "tests.chaos.actors:Pass", in: {{x: tick.out}}, {restart}}}
+  ears: {{use: "tests.chaos.actors:Hear", in: {{x: relay.out}}, replicas: 2, {restart}}}
+"""
+
+
+class Chaos:
+    """Does to the processes of a run what can happen to them; a supervisor that was killed is succeeded by another."""
+
+    def __init__(self, run: GraphRun) -> None:
+        self.run = run
+        self.supervisor = run.process
+        self.done: Counter[str] = Counter()
+        self._chance = random.Random(SEED)
+        self._stopped: list[tuple[float, psutil.Process]] = []
+
+    def event(self) -> None:
+        """One misfortune of one process, and a short while to live with it."""
+        victims = {**self.run.workers(), "supervisor": psutil.Process(self.supervisor.pid), "nursery": self.nursery()}
+        name = self._chance.choice(sorted(name for name, process in victims.items() if process is not None))
+        how = self._chance.choice(MIXED)
+        if name in ("supervisor", "nursery") and how == signal.SIGUSR1:
+            how = signal.SIGKILL
+        with suppress(psutil.NoSuchProcess):
+            victims[name].send_signal(how)
+            self.done[how.name] += 1
+            if how == signal.SIGSTOP:
+                self._stopped.append((time.monotonic() + self._chance.uniform(0.1, 1.5), victims[name]))
+        if name == "supervisor" and how == signal.SIGKILL:
+            self.succeed()
+        time.sleep(self._chance.uniform(0.05, 0.4))
+        self.wake(time.monotonic())
+
+    def nursery(self) -> psutil.Process | None:
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = process.cmdline()
+                if "graph.launchers.nursery" in line and line[-1].startswith(str(self.run.runtime)):
+                    return process
+        return None
+
+    def succeed(self) -> None:
+        """`graph run` on the same file again."""
+        self.supervisor.wait()
+        time.sleep(self._chance.uniform(0, 0.5))
+        command = [sys.executable, "-m", "graph.cli", "run", str(self.run.folder / "graph.yaml")]
+        command += ["--report", str(self.run.folder / "report.json")]
+        environment = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(self.run.runtime),
+            "XDG_STATE_HOME": str(self.run.folder / "state"),
+        }
+        with (self.run.folder / "stderr.txt").open("a") as err:
+            self.supervisor = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=err, stderr=err, text=True)
+
+    def wake(self, now_s: float) -> None:
+        """Let those go on that were stopped long enough."""
+        for due_s, process in list(self._stopped):
+            if now_s >= due_s:
+                self._stopped.remove((due_s, process))
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGCONT)
+
+    def memory(self) -> int:
+        """Unshared bytes of all node processes."""
+        total = 0
+        for process in self.run.workers().values():
+            with suppress(psutil.Error):
+                total += process.memory_full_info().uss
+        return total
+
+
+@contextmanager
+def chaos(run: GraphRun) -> Iterator[Chaos]:
+    made = Chaos(run)
+    try:
+        yield made
+    finally:
+        made.wake(float("inf"))
+        if made.supervisor.poll() is None:
+            made.supervisor.kill()
+            made.supervisor.wait()
+
+
+def numbers(file: Path) -> list[int]:
+    return [int(line) for line in file.read_text().split()] if file.exists() else []
+
+
+@pytest.mark.timeout(900)
+def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.txt"
+    restart = "restart: {policy: always, max: 10000, within: 60s, backoff: 10ms..100ms}"
+    text = GRAPH.format(file=file, sure="link: queue, delivery: at_least_once", restart=restart)
+    before = set(Path("/dev/shm").glob("vg-*"))
+    with graph_run(tmp_path, text) as run, chaos(run) as them:
+        run.running()
+        eventually(lambda: len(numbers(file)) > 100, "messages flow")
+        memory = them.memory()
+        for _ in range(EVENTS):
+            them.event()
+        them.wake(float("inf"))
+        had = len(numbers(file))
+        eventually(lambda: len(numbers(file)) > had + 500, f"messages flow again\n{run.stderr[-3000:]}")
+        grown = them.memory() - memory
+        them.supervisor.send_signal(signal.SIGINT)
+        assert them.supervisor.wait(timeout=120) == 0, run.stderr[-3000:]
+        found = numbers(file)
+        print(f"\n{dict(them.done)}, {len(found)} effects, {len(found) - len(set(found))} of them twice, {grown / 1e6:+.1f} MB")
+        assert set(found) == set(range(max(found) + 1)), "nothing is lost"
+        for name in ("tick.out->relay.x", "relay.out->ears.x"):
+            edge = run.edge(name)
+            assert edge["sent"] == edge["delivered"] + edge["dropped"] + edge["stale"] + edge["rejected"], edge
+        assert grown < 60e6, "memory is flat"
+        run.all_gone()
+    assert set(Path("/dev/shm").glob("vg-*")) == before
