@@ -23,7 +23,10 @@ class Report:
         self._marks: deque[TurnMark] = deque(maxlen=MARKS_KEPT)
         self._pids: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
-        self._dead: list[tuple[str, Beat]] = []  # what instances had counted that died and were started again
+        self._dead: dict[str, Beat] = {}  # by instance, what its lives had counted that are over
+        self._of_node: dict[str, list[str]] = {}
+        for one in plan.instances:
+            self._of_node.setdefault(one.node, []).append(one.id)
 
     def spawned(self, instance: str, pid: int, life: int) -> None:
         self._restarts[instance] = life
@@ -48,11 +51,27 @@ class Report:
             elif edge.link == "stream":
                 of_it.dropped += of_it.depth
             of_it.depth = 0
-        self._dead.append((instance, Beat(sent, edges)))
+        self._dead[instance] = _sum(self._dead.get(instance, Beat()), Beat(sent, edges))
 
     def add(self, instance: str, beat: Beat) -> None:
         self._beats[instance] = beat
         self._marks += beat.marks
+
+    def pid(self, instance: str) -> int | None:
+        """Its newest process, whether it lives or not."""
+        return self._pids.get(instance)
+
+    def restarts(self, instance: str) -> int:
+        """How often it was started again."""
+        return self._restarts.get(instance, 0)
+
+    def counted(self, instance: str) -> Beat:
+        """What all lives of an instance have sent, and counted at their end of each edge."""
+        return _sum(self._dead.get(instance, Beat()), self._beats.get(instance, Beat()))
+
+    def totals(self) -> dict[str, EdgeStatistics]:
+        """By edge id, both ends, all instances and all their lives added up: what the report says at the end."""
+        return {edge.id: self._total(edge) for edge in self._plan.edges}
 
     def as_dict(self, exit_code: int, failures: dict[str, str], wall_s: float) -> dict[str, Any]:
         """The report as it is written to the file; docs/report.md describes it."""
@@ -68,14 +87,12 @@ class Report:
         }
 
     def _node(self, instance: Instance) -> dict[str, Any]:
-        use = self._plan.node(instance.node).use
-        restarts = self._restarts.get(instance.id, 0)
         return {
             "instance": instance.id,
             "node": instance.node,
-            "use": use,
-            "pid": self._pids.get(instance.id),
-            "restarts": restarts,
+            "use": self._plan.node(instance.node).use,
+            "pid": self.pid(instance.id),
+            "restarts": self.restarts(instance.id),
         }
 
     def _turns(self) -> list[dict[str, Any]]:
@@ -85,31 +102,50 @@ class Report:
         return [{"session": session, "turn": turn, "marks": _marks(marks)} for (session, turn), marks in sorted(turns.items())]
 
     def _edge(self, edge: Edge) -> dict[str, Any]:
-        total = EdgeStatistics()
-        for instance, beat in [*self._beats.items(), *self._dead]:
-            node = self._plan.instance(instance).node
-            if node == edge.producer and edge.link == "stream":
-                total.sent += beat.sent.get(edge.port, 0)
-            if node in (edge.producer, edge.consumer) and edge.id in beat.edges:
-                total.add(beat.edges[edge.id])
-                if edge.link == "queue" and node != edge.producer:  # it counts what its producer has not heard of
-                    total.depth -= beat.edges[edge.id].depth
-        if self._lost_a_consumer(edge) or self._lost_a_producer(edge):
-            # What was sent to it and is not accounted for went with it, and nobody else knew of it.
-            total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)
+        total = self._total(edge)
         said = msgspec.structs.asdict(total)
         said["latency_us"] = {"p50": total.quantile_us(0.5), "p90": total.quantile_us(0.9), "p99": total.quantile_us(0.99)}
         said["latency_us"]["histogram"] = {upper_us(k): n for k, n in sorted(said.pop("latency").items())}
         return {"edge": edge.id, "link": edge.link, **said}
 
+    def _total(self, edge: Edge) -> EdgeStatistics:
+        total = EdgeStatistics()
+        for node in dict.fromkeys((edge.producer, edge.consumer)):
+            for instance in self._of_node.get(node, ()):
+                for beat in (self._beats.get(instance), self._dead.get(instance)):
+                    if beat is None:
+                        continue
+                    if node == edge.producer and edge.link == "stream":
+                        total.sent += beat.sent.get(edge.port, 0)
+                    if edge.id in beat.edges:
+                        total.add(beat.edges[edge.id])
+                        if edge.link == "queue" and node != edge.producer:  # it counts what its producer has not heard of
+                            total.depth -= beat.edges[edge.id].depth
+        if self._lost_a_consumer(edge) or self._lost_a_producer(edge):
+            # What was sent to it and is not accounted for went with it, and nobody else knew of it.
+            total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)
+        return total
+
     def _lost_a_consumer(self, edge: Edge) -> bool:
         """True when an instance that listened to a stream is not there any more."""
-        gone = {instance for instance, _ in self._dead} - self._beats.keys()
-        return edge.link == "stream" and any(self._plan.instance(instance).node == edge.consumer for instance in gone)
+        consumers = self._of_node.get(edge.consumer, ())
+        return edge.link == "stream" and any(i in self._dead and i not in self._beats for i in consumers)
 
     def _lost_a_producer(self, edge: Edge) -> bool:
         plain = edge.link == "queue" and edge.delivery == "at_most_once"
-        return plain and any(self._plan.instance(instance).node == edge.producer for instance, _ in self._dead)
+        return plain and any(instance in self._dead for instance in self._of_node.get(edge.producer, ()))
+
+
+def _sum(one: Beat, other: Beat) -> Beat:
+    """Both added up; neither is changed."""
+    sent = {port: one.sent.get(port, 0) + other.sent.get(port, 0) for port in one.sent | other.sent}
+    edges: dict[str, EdgeStatistics] = {}
+    for edge in one.edges | other.edges:
+        edges[edge] = EdgeStatistics()
+        for beat in (one, other):
+            if edge in beat.edges:
+                edges[edge].add(beat.edges[edge])
+    return Beat(sent, edges)
 
 
 def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,7 @@ from graph.orders import events_of, refusal
 from graph.plan import Plan
 from graph.report import Report
 from graph.rundir import NodeProcess, RunDir
+from graph.serving import Serving
 from graph.supervisor import Found, Supervisor
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
@@ -110,6 +111,7 @@ class _Runner:
         self._tell = tell
         self._supervisor = Supervisor(plan)
         self._report = Report(plan)
+        self._serving = Serving(self._supervisor, self._report, directory, log_dir(plan))
         self._interruptions = 0
         self._stillborn: list[Event] = []  # of processes that could not be started
         self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
@@ -176,6 +178,7 @@ class _Runner:
             yield Exited(instance, code)
         for whom, request in self._commands.receive():
             yield from self._asked(whom, request)
+        yield from self._serving.look(time.monotonic())
         yield Tick()
 
     def _said(self) -> Iterator[Event]:
@@ -190,7 +193,7 @@ class _Runner:
     def _asked(self, whom: bytes, request: Request) -> Iterator[Event]:
         """Answer a command, and make of it what the supervisor has to decide."""
         if isinstance(request, Ask):
-            self._commands.answer(whom, Answer())
+            self._commands.answer(whom, Answer(status=self._serving.status()))
             return
         refused = refusal(self._supervisor, request)
         self._commands.answer(whom, refused or Answer())
