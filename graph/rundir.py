@@ -47,6 +47,15 @@ def process_of(pid: int) -> NodeProcess | None:
     return None if fields[0] in "ZX" else NodeProcess(pid, int(fields[19]))
 
 
+def unburied(process: NodeProcess) -> bool:
+    """True while a process that has ended waits for its parent to take note; never where there is no /proc."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return fields[0] == "Z" and int(fields[19]) == process.started
+
+
 def _signalled(pid: int) -> bool:
     try:
         os.kill(pid, 0)

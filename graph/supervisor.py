@@ -566,7 +566,7 @@ class Supervisor:
 
 def _last_words(code: int | None) -> str:
     if code is None:
-        return "died while there was no supervisor"
+        return "died, and nobody saw how"
     if code < 0:
         known = -code in set(signal.Signals)  # most real-time signals have no name
         return f"died: killed by {signal.Signals(-code).name if known else f'signal {-code}'}"

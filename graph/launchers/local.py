@@ -22,9 +22,9 @@ from graph.launchers.requests import SpawnChild
 from graph.launchers.resources import check_environment, environment, needs_fresh_process, working_directory
 from graph.node_file import VARIABLE, node_file
 from graph.plan import Plan, PlannedNode
-from graph.rundir import NodeProcess, RunDir, process_of
+from graph.rundir import NodeProcess, RunDir, process_of, unburied
 
-CODE_WITHIN_S = 0.1  # from a death to the exit code in the nursery's hand
+CODE_WITHIN_S = 5.0  # that a nursery which is busy, or has been stopped, may take over a dead child
 LOOK_S = 0.001
 FORKS = sys.platform.startswith("linux")  # elsewhere a system library may not bear it
 STDOUT = 1
@@ -47,6 +47,7 @@ class LocalLauncher:
         run.make_rings()
         self._nursery = NurseryClient(run)
         self._watched: dict[str, _Watched] = {}
+        self._ended_s: dict[str, float] = {}  # of those that have ended and whose code is not known yet, since when
         self._unwatched = 0  # of them, those without a descriptor
         self._ends = select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
 
@@ -75,21 +76,26 @@ class LocalLauncher:
         return [self._ends.fileno()] if self._ends is not None and not self._unwatched else None
 
     def exits(self) -> Iterator[tuple[str, int | None]]:
-        """(instance, exit code) of the processes that have ended since the last call; None: nobody knows the code."""
-        ended = self._ended()
-        deadline_s = time.monotonic() + CODE_WITHIN_S
-        for instance in ended:
-            watched = self._forget(instance)
-            code = self._code(instance, watched.process.life, deadline_s)
-            if code is None:  # its parent, who would have done it, is gone
-                self._kill_rest(watched.process)
-            yield instance, code
+        """(instance, exit code) of the processes that have ended since the last call; None: nobody knows the code.
 
-    def _kill_rest(self, process: NodeProcess) -> None:
-        """Kill what a process has started and left behind in its group."""
-        found = process_of(process.pid)
-        if found is None or found.started == process.started:
-            self.kill_group(process.pid, signal.SIGKILL)
+        One whose parent has yet to write the code down is left for the next call.
+        """
+        waiting = False
+        for instance in self._ended():
+            process = self._watched[instance].process
+            first_s = self._ended_s.setdefault(instance, time.monotonic())
+            awaited = self._nursery.alive and unburied(process) and time.monotonic() - first_s < CODE_WITHIN_S
+            code = self._run.exit_code(instance, process.life)  # written before the burial, so read after the look at it
+            if code is None and awaited:
+                waiting = True
+                continue
+            self._forget(instance)
+            found = process_of(process.pid)
+            if found is None or found.started == process.started:  # what it started itself, if the nursery died before it
+                self.kill_group(process.pid, signal.SIGKILL)
+            yield instance, code
+        if waiting:
+            time.sleep(LOOK_S)
 
     def kill(self, instance: str, how: signal.Signals) -> None:
         """Send a signal to the whole process group of an instance."""
@@ -173,6 +179,7 @@ class LocalLauncher:
 
     def _forget(self, instance: str) -> _Watched:
         watched = self._watched.pop(instance)
+        self._ended_s.pop(instance, None)
         if watched.descriptor < 0:
             self._unwatched -= 1
         else:
@@ -192,12 +199,3 @@ class LocalLauncher:
                 if found is None or found.started != process.started:
                     ended.append(instance)
         return ended
-
-    def _code(self, instance: str, life: int, deadline_s: float) -> int | None:
-        """How it ended, as its parent has written down: at once, unless the parent died before it."""
-        while True:
-            parent = self._nursery.alive
-            code = self._run.exit_code(instance, life)
-            if code is not None or not parent or time.monotonic() >= deadline_s:
-                return code
-            time.sleep(LOOK_S)

@@ -32,6 +32,7 @@ LOOK_S = 1.0  # how often it looks whether its folder is still there
 FIRST_S = 30.0  # how long it waits for the supervisor that started it
 MOST_DESCRIPTORS = 16
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+_LOOKS_FIRST = hasattr(os, "waitid")
 _TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 
 
@@ -203,11 +204,14 @@ class Nursery:
     # ---------------------------------------------------------------- ends
 
     def _reap(self) -> None:
+        """Write down how each dead child ended, and only then let its id go: who sees it gone finds the code."""
         while (dead := _dead_child()) is not None:
             pid, code = dead
             child = self._children.pop(pid, None)
             if child is not None and self._in_place:
                 self._run.note_exit(child.instance, child.life, code)
+            if _LOOKS_FIRST:
+                os.waitpid(pid, 0)
 
     def _end_all(self) -> None:
         for pid in self._children:
@@ -218,19 +222,21 @@ class Nursery:
 
 
 def _dead_child() -> tuple[int, int] | None:
-    """Reap a child that has died: (process id, exit code). What it may have started itself is killed."""
+    """A child that has died: (process id, exit code). What it may have started itself is killed.
+
+    Where that can be, it is not reaped yet, so that its id is nobody else's.
+    """
     try:
-        if hasattr(os, "waitid"):  # so that its id is nobody else's while its group is killed
+        if _LOOKS_FIRST:
             dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if dead is None:
                 return None
             _kill_group(dead.si_pid)
-            pid, status = os.waitpid(dead.si_pid, 0)
-        else:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid == 0:
-                return None
-            _kill_group(pid)
+            return dead.si_pid, dead.si_status if dead.si_code == os.CLD_EXITED else -dead.si_status
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return None
+        _kill_group(pid)
     except ChildProcessError:
         return None
     return pid, os.waitstatus_to_exitcode(status)
