@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from bench.recover.command import recover
 from bench.transport.command import transport
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -15,6 +16,7 @@ def benches() -> None:
 
 
 app.command()(transport)
+app.command()(recover)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

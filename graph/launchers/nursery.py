@@ -141,8 +141,10 @@ class Nursery:
         if not _settable(request.environment):
             return Refused("not a request: no process can have such an environment")
         self._reap()
-        if _Child(request.instance, request.life) in self._children.values():
-            return Refused("it has been started already")
+        for pid, child in self._children.items():
+            if child == _Child(request.instance, request.life):  # for a supervisor that was killed before it heard so
+                process = process_of(pid)
+                return Spawned(pid, process.started if process is not None else -1)
         try:
             return self._spawn(request, descriptors[0], descriptors[1])
         except OSError as error:

@@ -94,7 +94,10 @@ class GraphRun:
 
     def all_gone(self) -> None:
         """Wait until no process, socket or folder of the run is left."""
-        eventually(lambda: not self.workers() and not self.programs(), f"all node processes are gone: {[p.cmdline() for p in self.workers().values()]}")
+        eventually(
+            lambda: not self.workers() and not self.programs(),
+            f"all node processes are gone: {[p.cmdline() for p in self.workers().values()]}",
+        )
         eventually(lambda: not any(self.runtime.rglob("*.*")), f"sockets are gone: {list(self.runtime.rglob('*'))}")
         assert [p for p in self.runtime.rglob("*") if p.name != "vg"] == []
 

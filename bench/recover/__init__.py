@@ -1,0 +1,1 @@
+"""How soon a graph runs, comes back after a death, and ends; beside dora."""
