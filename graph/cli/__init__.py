@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import models, nodes, plan, run, schema, validate
+from graph.cli import models, nodes, orders, plan, run, running, schema, top, validate
 from graph.errors import VoicegraphError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -23,6 +23,13 @@ app.command()(validate.validate)
 app.command()(plan.plan)
 app.command()(nodes.nodes)
 app.command()(schema.schema)
+app.command()(running.ps)
+app.command()(running.status)
+app.command()(top.top)
+app.command()(orders.stop)
+app.command()(orders.start)
+app.command()(orders.restart)
+app.command()(orders.scale)
 app.add_typer(models.app, name="models")
 
 

@@ -23,11 +23,16 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Write what happened, turn by turn and edge by edge, as JSON.")] = None,
     pull: Annotated[bool, typer.Option(help="Fetch missing models before the start.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
+    detached: Annotated[bool, typer.Option("-d", "--detach", help="In the background, once it runs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --detach: print where it runs as JSON.")] = False,
 ) -> None:
     """Run a graph until its sources end. Ctrl-C drains it, a second Ctrl-C stops it at once.
 
-    Exit codes: 0 the graph ended or was drained; 1 a node could not start or died, or the drain took too long;
-    2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C.
+    Nodes that die are started again, as their `restart` says. If this process is killed the nodes live on; run the same file
+    again within `orphan_after` (30 s) and it takes over.
+
+    Exit codes: 0 the graph ended or was drained; 1 a node could not start or has failed, or the drain took too long;
+    2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C, or by Ctrl-C while --detach waits.
     """
     from graph.load import load_plan
     from graph.run import log_dir
@@ -41,6 +46,11 @@ def run(
 
         with Bars() as progress:
             ensure(plan.models, progress)
+    if detached:
+        from graph.cli.detach import detach
+
+        detach(plan, file, overlay or [], report, as_json)
+        return
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()
     code, gathered, failures = run_plan(plan, console.tell)

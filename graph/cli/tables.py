@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -30,7 +30,7 @@ STYLES = {
 }
 
 
-def print_table(*tables: Table | Text) -> None:
+def print_table(*tables: RenderableType) -> None:
     """Print tables, as wide as they are where nobody has a terminal to fit them into."""
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in console._environ:
@@ -69,7 +69,7 @@ def listed(graph: Running) -> dict[str, Any]:
 
 def table_of_graphs(rows: list[dict[str, Any]]) -> Table:
     """`graph ps`."""
-    table = _table("graph", "phase", "ready", "failed", "restarts", "uptime", "pid", "file", right=(2, 3, 4, 5, 6))
+    table = plain_table("graph", "phase", "ready", "failed", "restarts", "uptime", "pid", "file", right=(2, 3, 4, 5, 6))
     for row in rows:
         ready = f"{row['ready']}/{row['processes']}" if row["ready"] is not None else f"-/{row['processes']}"
         table.add_row(
@@ -94,7 +94,7 @@ def heading(said: GraphStatus) -> Text:
 
 def print_status(said: GraphStatus, plan: Plan) -> None:
     """`graph status`."""
-    processes = _table(
+    processes = plain_table(
         "process", "state", "pid", "uptime", "restarts", "CPU %", "memory", "uses", "remarks", right=(2, 3, 4, 5, 6)
     )
     for one in said.instances:
@@ -109,7 +109,7 @@ def print_status(said: GraphStatus, plan: Plan) -> None:
             Text(one.use),
             Text("; ".join(_remarks(one)), overflow="fold"),
         )
-    links = _table(
+    links = plain_table(
         "from", "to", "link", "sent", "delivered", "dropped", "stale", "rejected", "waiting", "p50", "p99", right=range(3, 11)
     )
     for edge in plan.edges:
@@ -177,7 +177,7 @@ def _number(value: int | None) -> str:
     return "-" if value is None else str(value)
 
 
-def _table(*columns: str, right: Any = ()) -> Table:
+def plain_table(*columns: str, right: Any = ()) -> Table:
     table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(table.columns):
         column.no_wrap = column.header not in ("remarks", "file")

@@ -1,0 +1,98 @@
+"""Two looks at a running graph, and what happened in between: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graph.links.counts import EdgeStatistics
+from graph.status import GraphStatus, InstanceStatus
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process; rates are messages a second."""
+
+    instance: str
+    health: str
+    text: str
+    in_rate: float
+    out_rate: float
+    p50_us: int | None  # of what came in between the looks
+    p99_us: int | None
+    waiting: int
+    dropped: int  # in all
+    drop_rate: float
+    cpu_percent: float
+    rss: int
+    restarts: int
+
+
+SORTS: dict[str, Callable[[Row], Any]] = {
+    "name": lambda row: row.instance,
+    "cpu": lambda row: -row.cpu_percent,
+    "memory": lambda row: -row.rss,
+    "in": lambda row: -row.in_rate,
+    "out": lambda row: -row.out_rate,
+    "drops": lambda row: (-row.drop_rate, -row.dropped),
+    "restarts": lambda row: -row.restarts,
+}
+
+
+def rows(before: GraphStatus, now: GraphStatus, sort: str = "name") -> list[Row]:
+    """A row a process, sorted."""
+    seconds = max(1e-9, (now.at_ns - before.at_ns) / 1e9)
+    earlier = {one.instance: one for one in before.instances}
+    found = [_row(earlier.get(one.instance, one), one, seconds) for one in now.instances]
+    return sorted(found, key=SORTS[sort])
+
+
+def _row(before: InstanceStatus, now: InstanceStatus, seconds: float) -> Row:
+    mine = {edge: it for edge, it in now.edges.items() if _into(edge, now.node)}
+    fed = [it for edge, it in now.edges.items() if edge not in mine]
+    latency = _between(before, mine)
+    return Row(
+        instance=now.instance,
+        health=now.health,
+        text=now.text,
+        in_rate=_rate(before, now, seconds, lambda one: _sum(one, now.node, "delivered")),
+        out_rate=_rate(before, now, seconds, lambda one: _out(one, now.node)),
+        p50_us=latency.quantile_us(0.5),
+        p99_us=latency.quantile_us(0.99),
+        waiting=sum(it.depth for it in mine.values()) + sum(it.depth for it in fed),
+        dropped=_sum(now, now.node, "dropped") + sum(it.dropped for it in fed),
+        drop_rate=_rate(before, now, seconds, lambda one: sum(it.dropped for it in one.edges.values())),
+        cpu_percent=now.cpu_percent,
+        rss=now.rss,
+        restarts=now.life,
+    )
+
+
+def _into(edge: str, node: str) -> bool:
+    """True for an edge that the node listens to: `producer.port->consumer.input`."""
+    return edge.partition("->")[2].rpartition(".")[0] == node
+
+
+def _sum(one: InstanceStatus, node: str, what: str) -> int:
+    return sum(getattr(it, what) for edge, it in one.edges.items() if _into(edge, node))
+
+
+def _out(one: InstanceStatus, node: str) -> int:
+    """Streams are counted by port, telemetry left out; queues on their edge."""
+    streams = sum(n for port, n in one.sent.items() if port != "telemetry")
+    return streams + sum(it.sent for edge, it in one.edges.items() if not _into(edge, node))
+
+
+def _rate(before: InstanceStatus, now: InstanceStatus, seconds: float, count: Callable[[InstanceStatus], int]) -> float:
+    return max(0.0, (count(now) - count(before)) / seconds)
+
+
+def _between(before: InstanceStatus, mine: dict[str, EdgeStatistics]) -> EdgeStatistics:
+    """The latencies since the earlier look."""
+    histogram: dict[int, int] = {}
+    for edge, it in mine.items():
+        had = before.edges[edge].latency if edge in before.edges else {}
+        for bucket, n in it.latency.items():
+            histogram[bucket] = histogram.get(bucket, 0) + max(0, n - had.get(bucket, 0))
+    return EdgeStatistics(latency={bucket: n for bucket, n in histogram.items() if n})

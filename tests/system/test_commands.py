@@ -1,0 +1,197 @@
+"""The commands that see to running graphs, on real ones; what they say is compared to the letter."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .graphs import ROOT, GraphRun, eventually, graph_run, short_folder
+
+GRAPH = """\
+name: {name}
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 1000000, every_ms: 1}}}}
+  mid: {{use: "tests.system.actors:Double", in: {{x: src.out}}, restart: never}}
+  end: {{use: "tests.system.actors:CountingCollect", in: {{x: mid.out}}, with: {{file: "{folder}/heard.txt"}}}}
+"""
+
+
+def graph(runtime: Path, *arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """`graph …`, beside the graphs of a runtime folder."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(runtime), "XDG_STATE_HOME": str(state or runtime), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "graph.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def text(folder: Path, name: str = "demo") -> str:
+    return GRAPH.format(name=name, folder=folder)
+
+
+def status(run: GraphRun) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(graph(run.runtime, "status", "--json").stdout)
+    return found
+
+
+def health(run: GraphRun) -> dict[str, str]:
+    return {one["instance"]: one["health"] for one in status(run)["instances"]}
+
+
+def flows(run: GraphRun) -> None:
+    """Wait until the sink hears on."""
+    file = run.folder / "heard.count"
+    had = int(file.read_text() or 0) if file.exists() else 0
+    eventually(lambda: file.exists() and int(file.read_text() or 0) > had + 200, "messages flow")
+
+
+def test_ps_and_status_tell_how_a_graph_is(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        flows(run)
+        (row,) = json.loads(graph(run.runtime, "ps", "--json").stdout)
+        assert (row["graph"], row["file"], row["pid"]) == ("demo", str(tmp_path / "graph.yaml"), run.process.pid)
+        assert (row["phase"], row["ready"], row["processes"], row["failed"]) == ("running", 3, 3, 0)
+        said = status(run)
+        assert {one["instance"]: one["pid"] for one in said["instances"]} == {n: p.pid for n, p in run.workers().items()}
+        assert said["edges"]["mid.out->end.x"]["delivered"] > 100
+        shown = graph(run.runtime, "status", "demo")
+        assert shown.returncode == 0
+        assert "demo: running for" in shown.stdout
+        assert "mid.out   end.x   stream" in shown.stdout
+
+
+def test_a_node_is_stopped_started_and_restarted_while_the_rest_goes_on(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        src = run.workers()["src"].pid
+        assert graph(run.runtime, "stop", "mid").stdout == "'mid' is being stopped\n"
+        eventually(lambda: health(run)["mid"] == "stopped", "it is stopped")
+        refused = graph(run.runtime, "stop", "mid")
+        assert (refused.returncode, refused.stderr) == (1, "'mid' is stopped already (graph start mid)\n")
+        assert graph(run.runtime, "start", "mid").stdout == "'mid' is being started\n"
+        eventually(lambda: health(run)["mid"] == "ready", "it is there again")
+        flows(run)
+        refused = graph(run.runtime, "start", "mid")
+        assert (refused.returncode, refused.stderr) == (1, "'mid' is not stopped (graph restart mid)\n")
+        before = run.workers()["mid"].pid
+        assert graph(run.runtime, "restart", "mid").returncode == 0
+        eventually(lambda: run.workers().get("mid") and run.workers()["mid"].pid != before, "another process")
+        flows(run)
+        assert run.workers()["src"].pid == src
+        assert graph(run.runtime, "stop").stdout == "'demo' has ended\n"
+        assert run.wait() == 0, run.stderr
+        run.all_gone()
+
+
+def test_a_failed_node_shows_and_restart_tries_it_again(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        run.workers()["mid"].kill()
+        eventually(lambda: health(run)["mid"] == "failed", "it has failed")
+        shown = graph(run.runtime, "status")
+        assert shown.returncode == 3
+        assert "died: killed by SIGKILL" in shown.stdout
+        assert graph(run.runtime, "restart", "mid").returncode == 0
+        flows(run)
+        assert graph(run.runtime, "status").returncode == 0
+
+
+def test_top_shows_rates(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        flows(run)
+        (view,) = [json.loads(line) for line in graph(run.runtime, "top", "--count", "1", "--json").stdout.splitlines()]
+        rates = {one["instance"]: one for one in view["processes"]}
+        assert rates["mid"]["in_rate"] > 0 < rates["mid"]["out_rate"]
+        assert rates["end"]["p50_us"] is not None
+        shown = graph(run.runtime, "top", "--once", "--sort", "cpu")
+        assert "messages/s handled" in shown.stdout
+        wrong = graph(run.runtime, "top", "--sort", "cpi")
+        assert wrong.returncode == 2
+        assert "did you mean 'cpu'?" in wrong.stderr
+
+
+def test_what_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
+    with short_folder() as runtime:
+        for verb in (["status"], ["top"], ["stop"], ["restart", "mid"], ["start", "mid"], ["scale", "mid", "2"]):
+            nothing = graph(runtime, *verb)
+            assert (nothing.returncode, nothing.stderr) == (1, "no graph is running (start one: graph run -d FILE)\n"), verb
+        (runtime / "vg" / "0badcafe").mkdir(parents=True)
+        (runtime / "vg" / "0badcafe" / "lock").write_text("1")
+        assert graph(runtime, "ps", "--json").stdout == "[]\n", "what a crash has left is no graph"
+    (tmp_path / "other").mkdir()
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        unknown = graph(run.runtime, "restart", "mud")
+        assert (unknown.returncode, unknown.stderr) == (2, "the graph 'demo' has no node 'mud' (did you mean 'mid'?)\n")
+        unknown = graph(run.runtime, "status", "demi")
+        assert (unknown.returncode, unknown.stderr) == (2, "no graph 'demi' is running (did you mean 'demo'?)\n")
+        refused = graph(run.runtime, "scale", "mid", "2")
+        assert (refused.returncode, refused.stderr) == (
+            1,
+            "the number of replicas of a running graph cannot be changed yet (change `replicas` and run it again)\n",
+        )
+        with graph_run(tmp_path / "other", text(tmp_path / "other", "second"), XDG_RUNTIME_DIR=str(run.runtime)) as second:
+            second.running()
+            several = graph(run.runtime, "status")
+            assert (several.returncode, several.stderr) == (2, "several graphs are running: demo, second (name one of them)\n")
+            assert graph(run.runtime, "stop", "-g", "second").stdout == "'second' has ended\n"
+            assert second.wait() == 0
+
+
+def test_a_graph_whose_supervisor_was_killed_is_told_apart_and_ended(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        run.process.kill()
+        run.wait()
+        orphaned = graph(run.runtime, "status")
+        assert (orphaned.returncode, orphaned.stderr) == (
+            1,
+            f"the supervisor of 'demo' was killed, 3 of its processes live on (`graph run {tmp_path / 'graph.yaml'}` takes over,"
+            " `graph stop -g demo` ends them)\n",
+        )
+        assert json.loads(graph(run.runtime, "ps", "--json").stdout)[0]["phase"] == "orphaned"
+        assert graph(run.runtime, "stop").stdout == "ended 3 processes of 'demo', whose supervisor was killed\n"
+        run.all_gone()
+
+
+def test_a_stopped_supervisor_is_silent(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        run.process.send_signal(signal.SIGSTOP)
+        try:
+            silent = graph(run.runtime, "status")
+            assert silent.returncode == 1
+            assert "does not answer" in silent.stderr
+        finally:
+            run.process.send_signal(signal.SIGCONT)
+
+
+def test_detached_it_runs_on_in_the_background(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(text(tmp_path))
+    with short_folder() as runtime:
+        began = graph(runtime, "run", "-d", "--json", str(tmp_path / "graph.yaml"), state=tmp_path)
+        assert began.returncode == 0, began.stderr
+        said = json.loads(began.stdout)
+        supervisor = psutil.Process(said["pid"])
+        try:
+            assert os.getsid(supervisor.pid) == supervisor.pid, "a session of its own"
+            assert Path(said["output"]).read_text().startswith("running after")
+            assert graph(runtime, "stop", state=tmp_path).returncode == 0
+            assert not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE
+        finally:
+            graph(runtime, "stop", "--now", state=tmp_path)
+
+
+def test_detached_a_graph_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(text(tmp_path).replace("actors:Double", "actors:FailsInSetup"))
+    with short_folder() as runtime:
+        began = graph(runtime, "run", "-d", str(tmp_path / "graph.yaml"), state=tmp_path)
+        assert began.returncode == 1
+        assert began.stderr.startswith("error: mid: no microphone here: plug one in\n")
