@@ -124,9 +124,10 @@ def graph_run(folder: Path, file: Path | str, *arguments: str, **environment: st
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            for name in ("rings", "scratch"):  # what a graph that had to be killed has elsewhere
-                for link in runtime.rglob(name):
-                    shutil.rmtree(link.resolve(), ignore_errors=True)
+            with suppress(FileNotFoundError):  # its nursery is just removing it
+                for name in ("rings", "scratch"):  # what a graph that had to be killed has elsewhere
+                    for link in list(runtime.rglob(name)):
+                        shutil.rmtree(link.resolve(), ignore_errors=True)
 
 
 @contextmanager

@@ -153,8 +153,8 @@ def test_a_graph_whose_supervisor_was_killed_is_told_apart_and_ended(tmp_path: P
         orphaned = graph(run.runtime, "status")
         assert (orphaned.returncode, orphaned.stderr) == (
             1,
-            f"the supervisor of 'demo' was killed, 3 of its processes live on (`graph run {tmp_path / 'graph.yaml'}` takes over,"
-            " `graph stop -g demo` ends them)\n",
+            "the supervisor of 'demo' was killed, 3 of its processes live on"
+            f" (`graph run {tmp_path / 'graph.yaml'}` takes over, `graph stop -g demo` ends them)\n",
         )
         assert json.loads(graph(run.runtime, "ps", "--json").stdout)[0]["phase"] == "orphaned"
         assert graph(run.runtime, "stop").stdout == "ended 3 processes of 'demo', whose supervisor was killed\n"
