@@ -331,6 +331,41 @@ CASES = {
         "max_message: 10\nnodes:\n" + SOURCE,
         "g.yaml:1:14: 'max_message' must be a size like 64KB, 16MB or 1GB, not 10",
     ),
+    "after: itself, and what there is not": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, after: [src, sorce]}\n",
+        "g.yaml:2:54: src: it cannot wait for itself",
+        "g.yaml:2:59: src: unknown node 'sorce' in 'after' (did you mean 'src'?)",
+    ),
+    "after: a ring": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, after: two}\n  two: {use: sample.source, with: {path: x}, after: src}\n",
+        "g.yaml:2:46: nodes that wait for each other would never start: src -> two -> src",
+    ),
+    "a fallback that does not exist": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, fallback: scr}\n",
+        "g.yaml:2:56: src: unknown node 'scr' in 'fallback' (did you mean 'src'?)",
+    ),
+    "a fallback with other ports, inputs and a restart of its own": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, fallback: dbl}\n"
+        "  dbl: {use: sample.double, in: {numbers: src.numbers}, restart: never}\n",
+        "g.yaml:2:56: src: its fallback 'dbl' does not have the same ports: output 'mixed', output 'numbers'",
+        "g.yaml:3:29: dbl: as the fallback of 'src' it has no 'in' of its own (that of 'src' holds)",
+        "g.yaml:3:57: dbl: as the fallback of 'src' it has no 'restart' of its own (that of 'src' holds)",
+    ),
+    "what speaks as another": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, fallback: two}\n  two: {use: sample.source, with: {path: x}}\n"
+        "  dbl: {use: sample.double, in: {numbers: two.numbers}}\n",
+        "g.yaml:4:43: dbl: 'two' is only a fallback: it speaks as 'src' (src.numbers)",
+    ),
+    "a backoff and a policy that are none": (
+        "nodes:\n  src: {use: sample.source, with: {path: x}, restart: {backoff: 5s..1s}, hang_after: 3}\n"
+        "  two: {use: sample.source, with: {path: x}, restart: sometimes, resources: {cpus: [-1], nice: 30, max_rss: 5}}\n",
+        "g.yaml:2:65: src: 'backoff' must be two durations, the shorter first, not '5s..1s'",
+        "g.yaml:2:86: src: 'hang_after' must be a duration like 500ms, 2s or 1m, not 3",
+        "g.yaml:3:55: two: 'restart' must be 'never', 'on_failure' or 'always', not 'sometimes'",
+        "g.yaml:3:85: two: item 1 of 'cpus' must be at least 0, not -1",
+        "g.yaml:3:96: two: 'nice' must be at most 19, not 30",
+        "g.yaml:3:109: two: 'max_rss' must be a size like 64KB, 16MB or 1GB, not 5",
+    ),
     "a restart that is none": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, restart: {max: 0, within: 5}}\n",
         "g.yaml:2:61: src: 'max' must be at least 1, not 0",
