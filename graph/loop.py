@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
 
+from graph import logs
 from graph.complaints import Complaints
 from graph.control import (
     Absent,
@@ -359,6 +360,7 @@ class Loop:
         self._control.send(StatusMessage(text))
 
     def warn(self, text: str) -> None:
+        logs.get().warning(text)
         self._control.send(Warned(text))
 
     def mark(self, mark: Mark, session: str | None, turn: int | None, revision: int | None) -> None:

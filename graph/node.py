@@ -18,6 +18,7 @@ The class knows no sockets and no clock of its own: a worker process runs it in 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -211,6 +212,13 @@ class Node:
         """
         stamp = self.runtime.now_ns() if at_ns is None else at_ns
         self.runtime.mark(Mark(name=name, at_ns=stamp, zero=zero, fields=fields), session, turn, revision)
+
+    @cached_property
+    def log(self) -> Any:
+        """A structlog logger: `self.log.info("loaded", model=name)` is a line in the node's log file (docs/logs.md)."""
+        from graph.logs import get  # only where a node really runs
+
+        return get()
 
     def missing(self, module: str, extra: str = "") -> MissingExtra:
         """The error to raise when an import in `setup` fails: `except ImportError as e: raise self.missing("av") from e`.

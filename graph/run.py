@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
-import platformdirs
 import zmq
 
 from graph.commands import Answer, Ask, CommandServer, Request
 from graph.control import Beat, ControlServer, Failed, Gone, Heard
-from graph.errors import NodeError, VoicegraphError
+from graph.errors import NodeError
 from graph.events import (
     Action,
     Bury,
@@ -35,6 +32,8 @@ from graph.events import (
 from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
+from graph.log_places import begin, log_dir
+from graph.log_rotation import Journal, cut
 from graph.orders import events_of, refusal
 from graph.plan import Plan
 from graph.report import Report
@@ -65,28 +64,11 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
         found = _found(directory, plan)
         if not found:
             directory.write_plan(plan)
-        logs = _logs(log_dir(plan), adopt=bool(found))
+        logs = begin(plan, adopt=bool(found))
         return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run(found)
     finally:
         directory.remove()
         os.close(lock)
-
-
-def log_dir(plan: Plan) -> Path:
-    """Where the nodes of a graph write what they print; emptied when it starts."""
-    return Path(platformdirs.user_state_dir("voicegraph")) / "logs" / RunDir.of(plan).path.name
-
-
-def _logs(logs: Path, adopt: bool) -> Path:
-    try:
-        if logs.exists() and not adopt:
-            shutil.rmtree(logs)
-        logs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VoicegraphError(
-            f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
-        ) from error
-    return logs
 
 
 def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
@@ -118,6 +100,9 @@ class _Runner:
         self._poller = zmq.Poller()
         for one in (self._control.socket, self._commands.socket, self._woken):
             self._poller.register(one, zmq.POLLIN)
+        self._programs = [i.id for i in plan.instances if plan.node(i.node).command]
+        self._shortened_s = 0.0
+        self._journal = Journal(log_dir(plan) / "supervisor.log")
         self._finished: int | None = None
 
     def run(self, found: dict[str, NodeProcess]) -> tuple[int, Report, dict[str, str]]:
@@ -176,10 +161,18 @@ class _Runner:
             yield from self._said()  # its last words came before its end, though they may be on their way
         for instance, code in exits:
             yield Exited(instance, code)
+        self._shorten_logs(time.monotonic())
         for whom, request in self._commands.receive():
             yield from self._asked(whom, request)
         yield from self._serving.look(time.monotonic())
         yield Tick()
+
+    def _shorten_logs(self, now_s: float) -> None:
+        """Of programs, which do not do it themselves; once a second."""
+        if now_s - self._shortened_s >= 1:
+            self._shortened_s = now_s
+            for instance in self._programs:
+                cut(self._launcher.log(instance))
 
     def _said(self) -> Iterator[Event]:
         for instance, message in self._control.receive():
@@ -211,6 +204,7 @@ class _Runner:
             elif isinstance(action, Kill):
                 self._launcher.kill(action.instance, action.signal)
             elif isinstance(action, Tell):
+                self._journal.note(action.level, action.text, action.instance)
                 self._tell(action, self._supervisor)
             elif isinstance(action, Finish):
                 self._finished = action.code

@@ -10,16 +10,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from graph import logs
 from graph.control import Beat, ControlClient, Failed, Stop, Warned
 from graph.dead_letters import dead_letters_file, keep
 from graph.errors import NodeError, VoicegraphError
 from graph.links.dealer import Parcel
 from graph.links.receipts import Origin
+from graph.log_places import log_dir
+from graph.log_rotation import rotate
 from graph.loop import Loop, Stopped
 from graph.node import Node
 from graph.plan import Edge, Instance, Plan, PlannedNode
@@ -33,6 +35,7 @@ def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, pla
     run = RunDir(run_dir)
     plan = plan or run.read_plan()
     instance = plan.instance(instance_id)
+    logs.configure(instance=instance_id, node=instance.node, life=life, pid=os.getpid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
     return _Worker(run, plan, plan.working(instance.node, fallback), instance, life).run()
 
@@ -45,14 +48,20 @@ class _Worker:
         self._instance = instance
         self._life = life
         self._loop: Loop | None = None
+        self._log = logs.get()
+        self._file = log_dir(plan) / f"{instance.id}.log"
         self._control = ControlClient(
             run.control,
             instance.id,
-            beat=lambda: self._loop.beat() if self._loop is not None else Beat(life=life, course="starting"),
+            beat=self._beat,
             abandon=self._abandon,
             orphan_after_s=plan.orphan_after_s,
             drain_within_s=plan.drain_within_s,
         )
+
+    def _beat(self) -> Beat:
+        rotate(self._file)
+        return self._loop.beat() if self._loop is not None else Beat(life=self._life, course="starting")
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
         self._control.command(Stop())
@@ -63,17 +72,18 @@ class _Worker:
         except Stopped:
             code = 0
         except VoicegraphError as error:
-            traceback.print_exc()
+            self._log.exception("failed")
             self._control.send(Failed(str(error)))
             code = 1
         except Exception as error:  # the node author's own: it ends this node, with a name, and no other
-            traceback.print_exc()
+            self._log.exception("failed")
             self._control.send(Failed(f"{type(error).__name__}: {error}"))
             code = 1
         else:
             code = 0
         if self._loop is not None:
             self._control.send(self._loop.beat())
+        self._log.info("leaves", exit_code=code)
         self._control.close()
         if self._control.orphaned:
             self._dir.leave(self._instance.id)
@@ -93,6 +103,7 @@ class _Worker:
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
+            self._log.info("loaded")
             # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._loop.run(planned.source)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import models, nodes, orders, plan, run, running, schema, top, validate
+from graph.cli import logs, models, nodes, orders, plan, run, running, schema, top, validate
 from graph.errors import VoicegraphError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -26,6 +26,7 @@ app.command()(schema.schema)
 app.command()(running.ps)
 app.command()(running.status)
 app.command()(top.top)
+app.command()(logs.logs)
 app.command()(orders.stop)
 app.command()(orders.start)
 app.command()(orders.restart)

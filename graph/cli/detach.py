@@ -28,7 +28,7 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_
     """
     from rich.console import Console
 
-    from graph.run import log_dir
+    from graph.log_places import log_dir
     from graph.rundir import RunDir
 
     said = log_dir(plan).with_suffix(".run.log")

@@ -35,7 +35,7 @@ def run(
     2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C, or by Ctrl-C while --detach waits.
     """
     from graph.load import load_plan
-    from graph.run import log_dir
+    from graph.log_places import log_dir
     from graph.run import run as run_plan
 
     plan = load_plan(file, overlay or [])

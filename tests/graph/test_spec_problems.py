@@ -337,7 +337,8 @@ CASES = {
         "g.yaml:2:59: src: unknown node 'sorce' in 'after' (did you mean 'src'?)",
     ),
     "after: a ring": (
-        "nodes:\n  src: {use: sample.source, with: {path: x}, after: two}\n  two: {use: sample.source, with: {path: x}, after: src}\n",
+        "nodes:\n  src: {use: sample.source, with: {path: x}, after: two}\n"
+        "  two: {use: sample.source, with: {path: x}, after: src}\n",
         "g.yaml:2:46: nodes that wait for each other would never start: src -> two -> src",
     ),
     "a fallback that does not exist": (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -278,3 +280,27 @@ class Startled(Collect):
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         time.sleep(0.02)
         self._heard.append(f"{message.session} {message.turn}")
+
+
+class WordyConfig(NodeConfig):
+    junk: int = 0  # lines a message
+
+
+class Wordy(Node):
+    """Says something in every way there is, at its first message; then as much junk as it is told to."""
+
+    Config = WordyConfig
+    config: WordyConfig
+    x = Input(Number)
+    _said = False
+
+    def on_x(self, message: Message[Number]) -> None:
+        if not self._said:
+            self._said = True
+            self.log.info("by the node", n=1)
+            self.log.debug("not at this level")
+            print("printed", flush=True)
+            os.write(2, b"by a native library\n")
+            logging.getLogger("library").warning("by a Python library")
+        if self.config.junk:
+            sys.stderr.write("".join(f"junk {message.body.n} {k}\n" for k in range(self.config.junk)))

@@ -74,6 +74,16 @@ class GraphRun:
                     found[Path(told).name.removesuffix(".node.json")] = process
         return found
 
+    def nurseries(self) -> list[psutil.Process]:
+        """The processes that nodes are children of: one, or more where one was killed."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                line = process.cmdline()
+                if "graph.launchers.nursery" in line and line[-1].startswith(str(self.runtime)):
+                    found.append(process)
+        return found
+
     def running(self) -> None:
         """Wait until the graph says it runs."""
         eventually(lambda: "running" in self.stderr or self.process.poll() is not None, "the graph runs")
@@ -118,7 +128,7 @@ def graph_run(folder: Path, file: Path | str, *arguments: str, **environment: st
         try:
             yield run
         finally:
-            for one in [*run.workers().values(), *run.programs().values()]:
+            for one in [*run.workers().values(), *run.programs().values(), *run.nurseries()]:
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
             if process.poll() is None:

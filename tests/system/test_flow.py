@@ -11,7 +11,7 @@ name: busy
 nodes:
   src: {{use: "tests.system.actors:Count", with: {{count: 2000}}}}
   end: {{use: "tests.system.actors:SlowCollect", in: {{x: {{from: src.out, depth: 2000}}}}, with: {{file: "{file}"}}}}
-  boss: {{use: "tests.system.actors:Breaks", with: {{count: 100, every_ms: 20}}}}
+  boss: {{use: "tests.system.actors:Breaks", with: {{count: 100, every_ms: 20}}, restart: never, critical: true}}
 """
 
 

@@ -300,7 +300,6 @@ def packets() -> list[tuple[str, Callable[[], bytes], int]]:
         ("no descriptors", lambda: encode(good), 0),
         ("three descriptors", lambda: encode(good), 3),
         ("more than it takes", lambda: encode(good), 60),
-        ("one that runs", lambda: encode(msgspec.structs.replace(good, instance="one")), 2),
         ("outside the folder", lambda: encode(msgspec.structs.replace(good, instance="../../one")), 2),
         ("no name", lambda: encode(msgspec.structs.replace(good, instance="")), 2),
         ("a name with a zero", lambda: encode(msgspec.structs.replace(good, instance="a\0b")), 2),

@@ -1,0 +1,73 @@
+"""Where the logs of graphs are: one folder a graph file, which outlives the run; the run before is kept inside it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from graph.errors import VoicegraphError
+from graph.plan import Plan
+from graph.rundir import RunDir
+
+NAME = "graph.json"
+PREVIOUS = "previous"
+
+
+class _Of(msgspec.Struct):
+    """Whose logs they are."""
+
+    graph: str
+    file: str
+
+
+def root() -> Path:
+    return Path(platformdirs.user_state_dir("voicegraph")) / "logs"
+
+
+def log_dir(plan: Plan) -> Path:
+    """Where the processes of a graph write what they log and print."""
+    return of_run(RunDir.of(plan).path.name)
+
+
+def of_run(folder: str) -> Path:
+    """The same, from the name of the run's folder."""
+    return root() / folder
+
+
+def begin(plan: Plan, adopt: bool) -> Path:
+    """Make room for the logs of a run: those of the run before are moved aside, unless its nodes live on.
+
+    :raises VoicegraphError: there is no place for logs.
+    """
+    logs = log_dir(plan)
+    try:
+        if logs.exists() and not adopt:
+            shutil.rmtree(logs / PREVIOUS, ignore_errors=True)
+            kept = [*logs.iterdir()]
+            (logs / PREVIOUS).mkdir()
+            for one in kept:
+                one.replace(logs / PREVIOUS / one.name)
+        logs.mkdir(parents=True, exist_ok=True)
+        said = _Of(plan.name, str(Path(plan.file).resolve()))
+        (logs / NAME).write_bytes(msgspec.json.encode(said))
+    except OSError as error:
+        raise VoicegraphError(
+            f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
+        ) from error
+    return logs
+
+
+def named(graph: str | None) -> Path | None:
+    """The folder of the graph of that name or file that ran last; None where there is none, or nothing was named."""
+    found = []
+    for file in root().glob(f"*/{NAME}"):
+        try:
+            of = msgspec.json.decode(file.read_bytes(), type=_Of)
+        except (OSError, msgspec.DecodeError):
+            continue
+        if graph is None or of.graph == graph or of.file == str(Path(graph).resolve()):
+            found.append((file.stat().st_mtime, file.parent))
+    return max(found)[1] if found else None

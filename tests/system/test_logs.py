@@ -1,0 +1,74 @@
+"""What processes write down, in real graphs: their own lines, what libraries print, deaths, rotation, and `graph logs`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .graphs import GraphRun, eventually, graph_run, interrupt
+from .test_commands import graph
+
+GRAPH = """\
+name: wordy
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 100000, every_ms: 5}}}}
+  mid: {{use: "tests.system.actors:Wordy", in: {{x: src.out}}, with: {{junk: {junk}}}}}
+"""
+
+
+def shown(run: GraphRun, *options: str) -> list[dict[str, object]]:
+    """`graph logs --json`."""
+    told = graph(run.runtime, "logs", "wordy", "--json", *options, state=run.folder / "state")
+    assert told.returncode == 0, told.stderr
+    return [json.loads(line) for line in told.stdout.splitlines()]
+
+
+def test_all_that_is_said_is_found_in_one_place(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(junk=0)) as run:
+        run.running()
+        eventually(lambda: any(line["event"] == "by the node" for line in shown(run)), "it is logged")
+        lines = {str(line["event"]): line for line in shown(run, "--node", "mid")}
+        assert lines["loaded"]["instance"] == "mid"
+        assert (lines["by the node"]["level"], lines["by the node"]["n"]) == ("info", 1)
+        assert {"printed", "by a native library"} <= lines.keys()
+        assert lines["by a Python library"]["level"] == "warning"
+        assert lines["by the node"]["timestamp"] <= lines["printed"]["timestamp"] <= lines["by a Python library"]["timestamp"]
+        assert {line["level"] for line in shown(run, "--level", "warning")} == {"warning"}
+        run.workers()["mid"].kill()
+        eventually(lambda: any(line["instance"] == "mid" and line.get("life") == 1 for line in shown(run)), "its next life")
+        assert any("died: killed by SIGKILL" in str(line["event"]) for line in shown(run, "--node", "supervisor"))
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        assert any(line["event"] == "leaves" for line in shown(run)), "also when it has ended"
+        wrong = graph(run.runtime, "logs", "wordy", "--node", "mud", state=tmp_path / "state")
+        assert (wrong.returncode, wrong.stderr) == (2, "there are no logs of a node 'mud' (did you mean 'mid'?)\n")
+        wrong = graph(run.runtime, "logs", "wordy", "--since", "soon", state=tmp_path / "state")
+        assert (wrong.returncode, wrong.stderr) == (
+            2,
+            "--since 'soon' is no time (5m, 2h, 90s, or 2026-01-31T12:00)\n",
+        )
+        wrong = graph(run.runtime, "logs", "silent", state=tmp_path / "state")
+        assert (wrong.returncode, wrong.stderr) == (2, "there are no logs of 'silent'\n")
+
+
+def test_a_node_that_never_stops_talking_fills_no_disk(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(junk=100_000)) as run:
+        run.running()
+        folder = next((tmp_path / "state").rglob("graph.json")).parent
+        eventually(lambda: (folder / "mid.log.3").exists(), "it is rotated")
+        assert not (folder / "mid.log.4").exists()
+        newest = (folder / "mid.log.1").read_text().splitlines()[-1]
+        assert int(newest.split()[1]) > 1
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+
+
+def test_the_logs_of_the_run_before_are_kept(tmp_path: Path) -> None:
+    for _ in range(2):
+        with graph_run(tmp_path, GRAPH.format(junk=0)) as run:
+            run.running()
+            interrupt(run)
+            assert run.wait() == 0, run.stderr
+    folder = next((tmp_path / "state").rglob("previous")).parent
+    assert "loaded" in (folder / "previous" / "mid.log").read_text()
+    assert "loaded" in (folder / "mid.log").read_text()
