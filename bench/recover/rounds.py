@@ -42,9 +42,8 @@ def measure(arm: Arm) -> Figures:
         gap = _kill_relay(run) if first else None
         at_ns = now_ns()
         process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(PATIENCE_S)
-        ended_s = (now_ns() - at_ns) / 1e9 if process.returncode is not None else None
+        ended = _wait(lambda: process.poll() is not None)  # Popen.wait looks every 50 ms only
+        ended_s = (now_ns() - at_ns) / 1e9 if ended else None
         first_s = (first[0][2] - began_ns) / 1e9 if first else None
     with _started(arm) as (run, process, _):
         _wait(lambda: len(heard(run)) > 100)
@@ -100,5 +99,5 @@ def _wait(condition: Callable[[], T]) -> T | None:
         found = condition()
         if found:
             return found
-        time.sleep(0.005)
+        time.sleep(0.001)
     return None
