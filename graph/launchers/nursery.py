@@ -297,3 +297,4 @@ def main(run_dir: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    os._exit(0)  # the supervisor waits for that, and there is nothing to tidy up
