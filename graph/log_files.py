@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from graph.errors import VoicegraphError
-from graph.log_rotation import KEPT, LEVELS, old
+from graph.log_rotation import KEPT, LEVELS, STAMP, old
 
 SUPERVISOR = "supervisor"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -82,9 +82,9 @@ def since(text: str, now: datetime | None = None) -> str:
     match = re.fullmatch(r"(\d+)([smhd])", text)
     if match is not None:
         at = (now or datetime.now(UTC)) - timedelta(seconds=int(match[1]) * _UNITS_S[match[2]])
-        return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return at.strftime(STAMP)
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return datetime.fromisoformat(text).astimezone(UTC).strftime(STAMP)
     except ValueError:
         raise BadSince(f"--since '{text}' is no time (5m, 2h, 90s, or 2026-01-31T12:00)") from None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # as in `logging`
+STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"  # of every line; UTC, so that they sort as they are
 BYTES_MAX = 8 * 2**20  # of a file before it is rotated
 KEPT = 3  # old ones
 
@@ -25,7 +26,7 @@ class Journal:
 
     def note(self, level: str, text: str, about: str) -> None:
         """Write a line; one that cannot be written is not worth ending a graph for."""
-        at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        at = datetime.now(UTC).strftime(STAMP)
         said = {"timestamp": at, "level": "info" if level == "status" else level, "event": text}
         if about:
             said["about"] = about

@@ -360,7 +360,7 @@ class Loop:
         self._control.send(StatusMessage(text))
 
     def warn(self, text: str) -> None:
-        logs.get().warning(text)
+        logs.OWN.warning(text)
         self._control.send(Warned(text))
 
     def mark(self, mark: Mark, session: str | None, turn: int | None, revision: int | None) -> None:

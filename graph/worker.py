@@ -48,7 +48,6 @@ class _Worker:
         self._instance = instance
         self._life = life
         self._loop: Loop | None = None
-        self._log = logs.get()
         self._file = log_dir(plan) / f"{instance.id}.log"
         self._control = ControlClient(
             run.control,
@@ -72,18 +71,18 @@ class _Worker:
         except Stopped:
             code = 0
         except VoicegraphError as error:
-            self._log.exception("failed")
+            logs.OWN.exception("failed")
             self._control.send(Failed(str(error)))
             code = 1
         except Exception as error:  # the node author's own: it ends this node, with a name, and no other
-            self._log.exception("failed")
+            logs.OWN.exception("failed")
             self._control.send(Failed(f"{type(error).__name__}: {error}"))
             code = 1
         else:
             code = 0
         if self._loop is not None:
             self._control.send(self._loop.beat())
-        self._log.info("leaves", exit_code=code)
+        logs.OWN.info("leaves with exit code %d", code)
         self._control.close()
         if self._control.orphaned:
             self._dir.leave(self._instance.id)
@@ -103,7 +102,7 @@ class _Worker:
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
-            self._log.info("loaded")
+            logs.OWN.info("loaded")
             # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._loop.run(planned.source)
