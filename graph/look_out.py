@@ -7,8 +7,10 @@ and hardly at all where handlers are short; beside a native call that holds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event, Lock, Thread
+
+from graph.node import Step
 
 SELDOM_S = 0.2  # between looks at a node whose handlers are short
 OFTEN_S = 0.01  # and where one has run long
@@ -90,3 +92,21 @@ class LookOut:
             self._wake.wait()
             self._wake.clear()
         self.resting = False
+
+
+def looked_out_for(running: Iterator[Step], look_out: LookOut) -> Iterator[Step]:
+    """The same steps; while each is made the streams are looked after."""
+    try:
+        while True:
+            look_out.handler_begins()
+            try:
+                step = next(running)
+            except StopIteration:
+                return
+            finally:
+                look_out.handler_ends()
+            yield step
+    finally:
+        close = getattr(running, "close", None)
+        if close is not None:
+            close()

@@ -33,7 +33,7 @@ from graph.inbox import Inbox
 from graph.links.base import HANDFUL, Arrival, Ended
 from graph.links.counts import BYTES, DELIVERED, LATENCY, SILENT, bucket
 from graph.links.receipts import Origin
-from graph.look_out import LookOut
+from graph.look_out import LookOut, looked_out_for
 from graph.message import Mark, Message, host_id, now_ns
 from graph.node import TELEMETRY, Handled, Node, Outgoing, Step, Until
 from graph.outbox import Outbox
@@ -256,7 +256,7 @@ class Loop:
         running: Iterator[Step] = steps(handled, self._runner)
         self._busy_since_ns = now_ns()
         if self._look_out is not None:
-            running = _looked_out_for(running, self._look_out)
+            running = looked_out_for(running, self._look_out)
         try:
             for step in running:
                 if isinstance(step, Outgoing):
@@ -369,21 +369,3 @@ class Loop:
         header = self._outbox.header(out, self._handling)
         self._wiring.streams_out.publish(header, mark, b"")
         self._marks.append(TurnMark(mark, self.instance, header.session, header.turn, header.revision))
-
-
-def _looked_out_for(running: Iterator[Step], look_out: LookOut) -> Iterator[Step]:
-    """The same steps; while each is made the streams are looked after."""
-    try:
-        while True:
-            look_out.handler_begins()
-            try:
-                step = next(running)
-            except StopIteration:
-                return
-            finally:
-                look_out.handler_ends()
-            yield step
-    finally:
-        close = getattr(running, "close", None)
-        if close is not None:
-            close()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from graph.commands import Answer, Restart, Scale, Start, Stop
 from graph.events import Event, Interrupted, StartNode, StopNode
-from graph.supervisor import ABSENT, Supervisor
+from graph.member import ABSENT
+from graph.supervisor import Supervisor
 from graph.validation import did_you_mean
 
 

@@ -34,12 +34,13 @@ from graph.links.counts import Counts
 from graph.links.stream import topics_of
 from graph.log_places import begin, log_dir
 from graph.log_rotation import Journal, cut
+from graph.member import Found
 from graph.orders import events_of, refusal
 from graph.plan import Plan
 from graph.report import Report
 from graph.rundir import NodeProcess, RunDir
 from graph.serving import Serving
-from graph.supervisor import Found, Supervisor
+from graph.supervisor import Supervisor
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
 LAST_WORDS_MS = 5

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.events import Measured
+from graph.member import GONE, Member
 from graph.message import now_ns
 from graph.report import Report
 from graph.rundir import RunDir
 from graph.status import GraphStatus, Health, InstanceStatus
-from graph.supervisor import GONE, Member, Supervisor
+from graph.supervisor import Supervisor
 from graph.vitals import Vitals
 
 BUSY_S = 0.5  # a handler that has been at one message for so long is worth telling

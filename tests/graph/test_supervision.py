@@ -29,8 +29,9 @@ from graph.events import (
     Tell,
     Tick,
 )
+from graph.member import Found
 from graph.plan import Edge, Instance, Plan, PlannedNode, Resources, Restart
-from graph.supervisor import LEAVE_WITHIN_S, Found, Supervisor
+from graph.supervisor import LEAVE_WITHIN_S, Supervisor
 
 NAMES = ("src", "mid", "out")
 History = list[tuple[float, Event, list[Action]]]
