@@ -84,6 +84,7 @@ class Supervisor:
     _looked_s: float = 0.0
     _interrupted_before: bool = False
     _escalation: int = 0  # signals sent to those that do not leave
+    _blamed: set[str] = field(default_factory=set)  # why the graph has ended
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
     def __post_init__(self) -> None:
@@ -95,9 +96,7 @@ class Supervisor:
     @property
     def failures(self) -> dict[str, str]:
         """By instance, why it could not go on."""
-        return {
-            m.id: m.error for m in self.members.values() if m.error and (m.state in ABSENT or self.phase in ("leaving", "done"))
-        }
+        return {m.id: m.error for m in self.members.values() if m.state == "failed" or m.id in self._blamed}
 
     @property
     def has_deadline(self) -> bool:
@@ -199,8 +198,7 @@ class Supervisor:
         """Its last word: what its end leads to is decided then, or now if that ends the graph."""
         member.error = member.doomed = text
         if self.phase == "leaving":
-            self.exit_code = self.exit_code or 1
-            return [Tell("error", text, member.id)]
+            return self._blame(member, text)
         return self._give_up(member, text, now_s) if self._ends_the_graph(member) else []
 
     def _ready(self, member: Member, now_s: float) -> list[Action]:
@@ -245,15 +243,11 @@ class Supervisor:
 
     def _exited(self, member: Member, code: int | None, now_s: float) -> list[Action]:
         asked = self.phase == "leaving" and (code == 0 or code is None or member.id in self._killed)
-        why = member.doomed or member.error or _last_words(code)
+        why = member.doomed or _last_words(code)
         member.due_s = None
         if self.phase == "leaving":
-            said = member.error != ""
             member.state = "stopped"
-            if asked or said:
-                return []
-            member.error, self.exit_code = why, self.exit_code or 1
-            return [Tell("error", why, member.id)]
+            return [] if asked or member.id in self._blamed else self._blame(member, why)
         if member.asked:
             return self._left(member, now_s)
         if member.state == "drained":
@@ -267,7 +261,8 @@ class Supervisor:
 
     def _ends_the_graph(self, member: Member) -> bool:
         """A graph that cannot even start is no graph, and its user is there to read why."""
-        return self.phase == "starting" and member.node.restart.policy != "always" and member.life == 0
+        node = member.node
+        return self.phase == "starting" and node.restart.policy != "always" and node.fallback is None and member.life == 0
 
     def _died(self, member: Member, code: int | None, why: str, now_s: float) -> Iterator[Action]:
         policy = member.node.restart.policy
@@ -489,10 +484,14 @@ class Supervisor:
         return not (waits and not before) and all(m.finished or (m.state == "ending" and not waits) for m in before)
 
     def _give_up(self, member: Member, text: str, now_s: float) -> list[Action]:
-        member.error = text
-        self.exit_code = self.exit_code or 1
-        told = Tell("error", text, member.id)
-        return [told] if self.phase == "leaving" else [told, *self._leave(now_s)]
+        told = self._blame(member, text)
+        return told if self.phase == "leaving" else [*told, *self._leave(now_s)]
+
+    def _blame(self, member: Member, text: str) -> list[Action]:
+        """It is why the graph ends, or ends badly."""
+        member.error, self.exit_code = text, self.exit_code or 1
+        self._blamed.add(member.id)
+        return [Tell("error", text, member.id)]
 
     def _drain(self, now_s: float) -> list[Action]:
         self.phase = "draining"
@@ -506,7 +505,7 @@ class Supervisor:
         for member in self.members.values():
             if member.state in ("waiting", "backoff"):
                 member.state = "stopped"
-        loading = [m for m in self._alive() if m.state == "starting" and not m.error]
+        loading = [m for m in self._alive() if m.state == "starting" and m.id not in self._blamed]
         return [*self._to_all(Stop()), *self._kill(loading, signal.SIGTERM)]
 
     def _kill(self, members: list[Member], how: signal.Signals) -> list[Action]:

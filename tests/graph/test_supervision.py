@@ -437,6 +437,32 @@ def test_with_policy_always_a_graph_starts_though_a_node_cannot() -> None:
     assert supervisor.failures == {"mid": "no device"}
 
 
+def test_a_node_that_cannot_start_and_has_a_fallback_does_not_end_the_graph() -> None:
+    supervisor = Supervisor(plan(restart=Restart("never"), fallback=FALLBACK))
+    supervisor.begin(0)
+    supervisor.handle(Said("mid", Failed("no network")), 1)
+    assert Spawn("mid", 1, fallback=True) in supervisor.handle(Exited("mid", 1), 1)
+
+
+def test_who_has_come_back_is_no_failure_and_its_next_death_has_its_own_reason() -> None:
+    history: History = [
+        (1, Said("mid", Failed("no camera")), []),
+        (1, Exited("mid", 1), [Bury("mid", 0), warned("no camera; starting again now (1 of 5 in 60 s)"), Spawn("mid", 1)]),
+        *back(2, 1),
+        died(3, 1, "in 0.1 s", "2 of 5 in 60 s"),
+    ]
+    supervisor = supervised(history, plan())
+    assert supervisor.failures == {}
+
+
+def test_a_crash_while_leaving_is_told_of_one_that_had_come_back() -> None:
+    supervisor = supervised([died(1, 0, "now", "1 of 5 in 60 s"), *back(2, 1)], plan())
+    for name in NAMES:
+        supervisor.handle(Said(name, Drained()), 3)
+    assert supervisor.handle(Exited("mid", -11), 4) == [Tell("error", "died: killed by SIGSEGV", "mid")]
+    assert supervisor.failures == {"mid": "died: killed by SIGSEGV"}
+
+
 def test_after_waits_until_the_other_has_loaded() -> None:
     supervisor = Supervisor(plan(after=("out",)))
     assert supervisor.begin(0) == [Spawn("src"), Spawn("out")]
