@@ -304,3 +304,14 @@ class Wordy(Node):
             logging.getLogger("library").warning("by a Python library")
         if self.config.junk:
             sys.stderr.write("".join(f"junk {message.body.n} {k}\n" for k in range(self.config.junk)))
+
+
+class Hungry(Double):
+    """Takes a megabyte with each message."""
+
+    def setup(self) -> None:
+        self._kept: list[bytes] = []
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        self._kept.append(b"x" * 1_000_000)
+        return super().on_x(message)

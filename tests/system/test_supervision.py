@@ -207,3 +207,24 @@ def test_who_died_while_there_was_no_supervisor_is_started_again_by_the_next(tmp
             assert second.wait() == 0, second.stderr
             assert sorted(set(heard(tmp_path))) == [2 * n for n in range(6000)]
         run.all_gone()
+
+
+def test_a_node_that_takes_too_much_memory_is_started_again_with_the_figures(tmp_path: Path) -> None:
+    text = watched(tmp_path, "resources: {max_rss: 300MB}", mid="Hungry", every_ms=2)
+    with graph_run(tmp_path, text) as run:
+        eventually(lambda: "MB are more than max_rss, 300 MB; starting again now (1 of 5 in 60 s)" in run.stderr, "it is ended")
+        eventually(lambda: "mid: running again (life 1)" in run.stderr, "it comes back")
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        assert run.report["failures"] == {}
+        run.all_gone()
+
+
+def test_a_node_is_started_after_the_one_it_waits_for(tmp_path: Path) -> None:
+    with graph_run(tmp_path, watched(tmp_path, "after: [end, src]")) as run:
+        run.running()
+        began = {name: process.create_time() for name, process in run.workers().items()}
+        assert max(began, key=lambda name: began[name]) == "mid"
+        goes_on(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
