@@ -82,6 +82,7 @@ class Header(msgspec.Struct, omit_defaults=True):
     life: Count = 0  # how often the producing instance was started again; sequence numbers begin anew with each
     cause: Cause | None = None  # on at_least_once links: what this is an effect of
     floor: Count = 0  # all numbers of the cause's origin below this one are finished with
+    to: Count = 0  # on queues: the life of the taker that it is meant for
     attempt: Count = 0  # how often the work behind this message was tried before
     block: Block | None = None  # where the payload lies, when it travels in shared memory
     body: msgspec.Raw = NO_BODY

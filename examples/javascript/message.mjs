@@ -28,11 +28,11 @@ const isMap = (value) => value !== null && typeof value === "object" && !Array.i
 /** The header of `[topic, header, payload?]`; throws with the reason where it is none. */
 export function readHeader(frames) {
   if (frames.length !== 2 && frames.length !== 3) throw new Error(`${frames.length} frames instead of 2 or 3`);
-  const header = { session: "default", turn: 0, revision: 0, life: 0, floor: 0, attempt: 0, body: {}, ...unpackMap(frames[1]) };
+  const header = { session: "default", turn: 0, revision: 0, life: 0, floor: 0, to: 0, attempt: 0, body: {}, ...unpackMap(frames[1]) };
   if (header.v !== PROTOCOL) throw new Error(`protocol version ${header.v}, this node speaks ${PROTOCOL}`);
   const texts = [header.kind, header.port, header.instance, header.session];
   if (!texts.every(isText) || !isMap(header.body)) throw new Error("not a message header: a field is missing or of a wrong type");
-  for (const name of ["seq", "life", "floor", "attempt"]) {
+  for (const name of ["seq", "life", "floor", "to", "attempt"]) {
     if (!isCount(header[name])) throw new Error(`not a message header: '${name}' is no count`);
     header[name] = Number(header[name]);
   }

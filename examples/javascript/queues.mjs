@@ -69,6 +69,7 @@ export class QueuesIn {
       header = readHeader(frames);
       lane = this.lanes.get(`${edge} ${header.instance}`);
       if (!lane) throw new Error(`'${header.instance}' is no producer of '${edge}'`);
+      if (header.to !== this.me.life) return; // on its way to our former life: its producer knows that it has not arrived
       if (header.life < lane.life) throw new Error(`of an earlier life of '${header.instance}'`);
       if (header.life > lane.life) Object.assign(lane, { life: header.life, expected: 0, freed: 0 });
       if (header.seq < lane.expected) throw new Error(`number ${header.seq} of '${header.instance}' came before`);
@@ -197,7 +198,7 @@ export class QueueOut {
       const parcel = this.waiting.shift();
       const seq = lane.sent++;
       if (this.keeps) lane.held.set(seq, parcel);
-      const frame = pack({ ...parcel.header, seq, life: this.me.life });
+      const frame = pack({ ...parcel.header, seq, life: this.me.life, to: lane.life });
       if (parcel.payload?.length) lane.outlet.send(this.edge.edge, frame, parcel.payload);
       else lane.outlet.send(this.edge.edge, frame);
     }

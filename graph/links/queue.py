@@ -235,7 +235,7 @@ class QueueOut:
             self._send(lane, parcel.header, parcel.body, parcel.payload, seq)
 
     def _send(self, lane: Lane, header: Header, body: Kind, payload: bytes | memoryview, seq: int) -> None:
-        header.seq, header.life = seq, self._life
+        header.seq, header.life, header.to = seq, self._life, lane.life
         payload = self._payloads.hand(header, payload, lane.taker, self._edge_id)
         frame = encode_header(header, body)
         if payload:

@@ -155,6 +155,8 @@ class QueueIn:
             lane = taking.lanes.get(header.instance)
             if lane is None:
                 raise MessageError(f"'{header.instance}' is no producer of '{route.edge.id}'")
+            if header.to != self._life:
+                return None  # it was on its way to our former life: its producer knows that it has not arrived
             if header.life != lane.cells[LANE_LIFE]:
                 self._new_life(lane, header.life)
             missing = missing_before(header, lane.expected)

@@ -112,7 +112,7 @@ class QueueEnds:
             [i.work for i in instances],
             Counts.in_memory(Index(edges=[self.edge.id])).edges[self.edge.id],
             NO_RING_OUT,
-            lambda edge, parcel: self.aside.append(parcel),
+            lambda edge, parcels: self.aside.extend(parcels),
         )
         self.got: list[list[Arrival | Ended]] = [[] for _ in instances]
         for taker, one in zip(self.takers, self.routes, strict=True):

@@ -5,9 +5,9 @@ from threading import Thread
 
 import pytest
 
-from graph.links.base import Arrival, Ended
+from graph.links.base import Arrival, Ended, send
 from graph.links.dealer import WINDOW_MAX
-from graph.message import Cause, now_ns
+from graph.message import Cause, encode_header, now_ns
 
 from .ends import MAX_MESSAGE, Number, QueueEnds, counted, header, numbers, until
 
@@ -196,4 +196,17 @@ def test_what_is_done_is_told_as_soon_as_the_taker_is_idle(tmp_path: Path) -> No
     ends.takers[0].finished(arrival)
     ends.takers[0].look(now_ns())
     until(lambda: ends.out.settled, ends.serve)
+    ends.close()
+
+
+def test_what_was_on_its_way_to_a_former_life_is_passed_over(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, delivery="at_least_once")
+    ends.connect()
+    late = header()
+    late.seq, late.to = 40, 7
+    send(ends.out._sockets["dst.0"], ends.edge.id.encode(), encode_header(late, Number(99)))
+    assert push(ends, 5) == 5
+    until(lambda: len(ends.got[0]) == 5, ends.serve)
+    assert ends.numbers(0) == list(range(5)), "it neither arrives nor makes the others seem late"
+    assert (counted(ends.routes[0]).rejected, counted(ends.routes[0]).dropped) == (0, 0)
     ends.close()
