@@ -329,7 +329,7 @@ def test_hostile_bytes_change_nothing() -> None:
             with suppress(OSError):
                 for _ in range(5000):
                     deaf.send(b"\xff")
-        eventually(lambda: nursery.num_fds() == open_before, "no descriptor is left open")
+        eventually(lambda: nursery.num_fds() <= open_before, "no descriptor is left open")
         assert nursery.children() == [psutil.Process(made.run.alive()["one"].pid)]
         assert {p for p in made.run.path.iterdir() if not p.name.startswith("other.")} == before
         assert set(made.run.alive()) == {"one"}

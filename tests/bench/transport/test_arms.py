@@ -46,7 +46,8 @@ def test_an_arm_carries_a_cell(arm: Arm, cell: Cell) -> None:
     run = one_run.carry(arm, cell, 2)
     assert run.failed == ""
     assert (run.arm, run.cell, run.round) == (arm.name, cell, 2)
-    assert run.lost == 0
+    loses = arm.name == "dora" and not cell.rate  # it drops the oldest when it is overrun, as it does on a busy machine
+    assert run.lost == 0 or loses
     assert run.in_order
     assert run.p50_us is not None
     assert run.p99_us is not None
