@@ -6,9 +6,11 @@ A worker rotates its own file: it makes a new one and puts it on its descriptors
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -16,6 +18,8 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}  # as in `logging
 STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"  # of every line; UTC, so that they sort as they are
 BYTES_MAX = 8 * 2**20  # of a file before it is rotated
 KEPT = 3  # old ones
+HUGE = 2 * BYTES_MAX  # a file that grew beyond this before it was looked at keeps only its end
+LEFT_OUT = "left out: the log grew faster than it was rotated"
 
 
 class Journal:
@@ -41,18 +45,32 @@ def rotate(file: Path, most: int = BYTES_MAX) -> bool:
     """Begin a new file when this process' own has become long; what goes to descriptors 1 and 2 goes there from now on.
 
     Nothing is lost: the old file keeps its lines under another name. Descriptor 1 is left alone where it is something else
-    (the terminal). Does nothing where descriptor 2 is not that file.
+    (the terminal). Does nothing where descriptor 2 is not that file, or the disk refuses: it is asked again next time.
     """
-    ours = os.fstat(2)
-    if ours.st_size < most or not _same(ours, file):
+    try:
+        ours = os.fstat(2)
+        if ours.st_size < most or not _same(ours, file):
+            return False
+        both = _same(os.fstat(1), file)
+        fresh = file.with_name(f".{file.name}.new")
+        opened = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError:
         return False
-    both = _same(os.fstat(1), file)
-    shift(file)
-    fresh = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.dup2(fresh, 2)
-    if both:
-        os.dup2(fresh, 1)
-    os.close(fresh)
+    try:
+        with file.open("r+b") as full:
+            if not _alone(full, file):
+                return False
+            shift(file)
+            fresh.replace(file)
+            os.dup2(opened, 2)
+            if both:
+                os.dup2(opened, 1)
+            if os.fstat(full.fileno()).st_size > HUGE:
+                _keep_end(full, old(file, 1), most)
+    except OSError:
+        return False
+    finally:
+        os.close(opened)
     return True
 
 
@@ -78,15 +96,52 @@ def shift(file: Path) -> None:
 
 
 def cut(file: Path, most: int = BYTES_MAX) -> bool:
-    """Rotate the log of a process that keeps its descriptor (a program): copied and emptied.
+    """Rotate the log of a process that keeps its descriptor (a program), or cannot do it itself: copied and emptied.
 
-    What it writes in between is lost.
+    What it writes in between is lost. Does nothing where the disk refuses.
     """
-    if not file.exists() or file.stat().st_size < most:
+    try:
+        if file.stat().st_size < most:
+            return False
+        with file.open("r+b") as full:
+            if not _alone(full, file):
+                return False
+            for age in range(KEPT, 1, -1):
+                if old(file, age - 1).exists():
+                    old(file, age - 1).replace(old(file, age))
+            _keep_end(full, old(file, 1), most)
+    except OSError:
         return False
-    for age in range(KEPT, 1, -1):
-        if old(file, age - 1).exists():
-            old(file, age - 1).replace(old(file, age))
-    old(file, 1).write_bytes(file.read_bytes())
-    os.truncate(file, 0)
     return True
+
+
+def _alone(full: BinaryIO, file: Path) -> bool:
+    """Take the right to rotate, which one process has at a time: a node and the supervisor may both find that it is time."""
+    try:
+        fcntl.flock(full, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return _same(os.fstat(full.fileno()), file)
+
+
+def _keep_end(full: BinaryIO, target: Path, most: int) -> None:
+    """Copy the end of a file, and empty it for whoever still has it open.
+
+    What is HUGE keeps its last `most` bytes, from a line's begin on; a line of ours before them says how much is left out.
+    """
+    length = os.fstat(full.fileno()).st_size
+    begin = 0
+    if length > max(HUGE, most):
+        full.seek(length - most)
+        full.readline(most)
+        begin = full.tell()
+    copy = target.with_name(f".{target.name}.copy")
+    with copy.open("wb") as kept:
+        if begin:
+            said = {"timestamp": datetime.now(UTC).strftime(STAMP), "level": "warning", "event": LEFT_OUT, "bytes": begin}
+            kept.write(msgspec.json.encode(said) + b"\n")
+        full.seek(begin)
+        while piece := full.read(min(2**20, length - full.tell())):
+            kept.write(piece)
+    copy.replace(target)
+    os.truncate(full.fileno(), 0)

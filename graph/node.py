@@ -165,6 +165,11 @@ class Node:
         """The models (catalogue names, paths or hub ids) that this node needs with this config."""
         return ()
 
+    @classmethod
+    def extras(cls, config: Any) -> Sequence[str]:
+        """The pip extras of voicegraph that bring the libraries this node needs with this config."""
+        return (cls.extra,) if cls.extra else ()
+
     def setup(self) -> None:
         """Load what takes long. Raise a VoicegraphError whose text tells the user what to do."""
 

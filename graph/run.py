@@ -33,7 +33,7 @@ from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
 from graph.log_places import begin, log_dir
-from graph.log_rotation import Journal, cut
+from graph.log_rotation import BYTES_MAX, HUGE, Journal, cut
 from graph.member import Found
 from graph.orders import events_of, refusal
 from graph.plan import Plan
@@ -44,6 +44,7 @@ from graph.supervisor import Supervisor
 
 LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where the system has no pidfd
 LAST_WORDS_MS = 5
+SHORTEN_S = 0.5  # how often long logs are looked for
 QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
 NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
@@ -169,11 +170,11 @@ class _Runner:
         yield Tick()
 
     def _shorten_logs(self, now_s: float) -> None:
-        """Of programs, which do not do it themselves; once a second."""
-        if now_s - self._shortened_s >= 1:
+        """Of programs, which do not do it themselves, and of nodes that are too busy to; twice a second."""
+        if now_s - self._shortened_s >= SHORTEN_S:
             self._shortened_s = now_s
-            for instance in self._programs:
-                cut(self._launcher.log(instance))
+            for instance in self._supervisor.members:
+                cut(self._launcher.log(instance), BYTES_MAX if instance in self._programs else 2 * HUGE)
 
     def _said(self) -> Iterator[Event]:
         for instance, message in self._control.receive():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import logs, models, nodes, orders, plan, run, running, schema, top, validate
+from graph.cli import doctor, logs, models, nodes, orders, plan, run, running, schema, top, validate
 from graph.errors import VoicegraphError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -23,6 +23,7 @@ app.command()(validate.validate)
 app.command()(plan.plan)
 app.command()(nodes.nodes)
 app.command()(schema.schema)
+app.command()(doctor.doctor)
 app.command()(running.ps)
 app.command()(running.status)
 app.command()(top.top)

@@ -58,6 +58,11 @@ class Kokoro(SpeechNode):
         """The model with its voices."""
         return (config.model or _DEFAULT_MODEL[config.engine],)
 
+    @classmethod
+    def extras(cls, config: KokoroConfig) -> tuple[str, ...]:
+        """One more for the engine that is not of the default graph."""
+        return (cls.extra, "torch") if config.engine == "torch" else (cls.extra,)
+
     def load(self) -> KokoroVoice:
         """:raises VoicegraphError: the model or the voice is not here, or espeak-ng does not know the language."""
         config = self.config

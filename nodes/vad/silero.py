@@ -59,6 +59,11 @@ class SileroVad(VadNode):
         """The model's catalogue name or path."""
         return (config.model,)
 
+    @classmethod
+    def extras(cls, config: SileroConfig) -> Sequence[str]:
+        """One more for the runtime that is not of the default graph."""
+        return (cls.extra, "torch") if config.runtime == "torch" else (cls.extra,)
+
     def setup(self) -> None:
         """:raises VoicegraphError: the model is not here or cannot be loaded, or a library is missing."""
         runtime = self.config.runtime

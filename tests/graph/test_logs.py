@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -107,3 +109,37 @@ def test_the_supervisor_notes_what_it_tells(tmp_path: Path) -> None:
     (line,) = read(tmp_path, ["supervisor"])
     assert isinstance(line, Line)
     assert (line.level, line.event, line.fields) == ("info", "loading", {"about": "stt"})
+
+
+def test_a_file_that_grew_too_fast_keeps_its_end_and_says_what_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.log_rotation.HUGE", 200)
+    file = tmp_path / "a.log"
+    file.write_text("".join(f"line {n:04}\n" for n in range(100)))
+    assert cut(file, most=100)
+    first, *kept = old(file, 1).read_text().splitlines()
+    assert kept == [f"line {n:04}" for n in range(91, 100)]
+    assert json.loads(first)["bytes"] == 910
+
+
+def test_one_rotates_at_a_time(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_text("long")
+    with file.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert not cut(file, most=1)
+    assert cut(file, most=1)
+
+
+def test_a_disk_that_refuses_is_no_reason_to_end(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    file.write_text("long")
+    (tmp_path / ".a.log.1.copy").mkdir()  # nothing can be written there
+    assert not cut(file, most=1)
+    assert file.read_text() == "long"
+    (tmp_path / ".a.log.new").mkdir()
+    program = f"from graph.log_rotation import rotate; import pathlib; rotate(pathlib.Path({str(file)!r}), most=1); print('on')"
+    with file.open("ab") as log:
+        subprocess.run([sys.executable, "-c", program], stdout=log, stderr=log, check=True)
+    assert file.read_text() == "longon\n"
