@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from graph.links.base import Arrival, Ended, partition_of
 from graph.links.counts import Cells, Counts, Index
-from graph.links.hearing import StreamIn
+from graph.links.hearing import LIVES_SETTLED, StreamIn
 from graph.links.payloads import PayloadsIn
 from graph.links.stream import End, Welcome, topics_of
 from graph.message import encode_header
@@ -122,6 +122,8 @@ class Counting(RuleBasedStateMachine):
     def die(self, pick: int, arrives: int) -> None:
         """A producer is killed; of what is on its way the beginning still comes. Then it is there again."""
         producer = self.producer(pick)
+        if len(producer.lives) > LIVES_SETTLED:
+            return  # of more lives that were never heard of it does not promise to know
         while len(producer.wire) > arrives:
             producer.wire.pop()
         life = len(producer.lives) - 1
