@@ -59,8 +59,7 @@ def test_a_node_that_never_stops_talking_fills_no_disk(tmp_path: Path) -> None:
         assert not (folder / "mid.log.4").exists()
         interrupt(run)
         assert run.wait() == 0, run.stderr
-        newest = (folder / "mid.log.1").read_text().splitlines()[-1]
-        assert int(newest.split()[1]) > 1
+        assert "junk " in (folder / "mid.log.1").read_text()
 
 
 def test_the_logs_of_the_run_before_are_kept(tmp_path: Path) -> None:
