@@ -54,10 +54,27 @@ def begin(plan: Plan, adopt: bool) -> Path:
         said = _Of(plan.name, str(Path(plan.file).resolve()))
         (logs / NAME).write_bytes(msgspec.json.encode(said))
     except OSError as error:
-        raise VoicegraphError(
-            f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours"
-        ) from error
+        raise _no_place(logs, error) from error
     return logs
+
+
+def begin_output(plan: Plan) -> Path:
+    """An empty file beside the folder, for what `graph run` itself prints where it has no terminal.
+
+    :raises VoicegraphError: there is no place for logs.
+    """
+    logs = log_dir(plan)
+    output = logs.with_suffix(".run.log")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(b"")
+    except OSError as error:
+        raise _no_place(logs, error) from error
+    return output
+
+
+def _no_place(logs: Path, error: OSError) -> VoicegraphError:
+    return VoicegraphError(f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours")
 
 
 def named(graph: str | None) -> Path | None:

@@ -66,6 +66,11 @@ def _signalled(pid: int) -> bool:
     return True
 
 
+def running_already(owner: int | str) -> VoicegraphError:
+    """One file is one graph, and has one supervisor."""
+    return VoicegraphError(f"this graph is running already (process {owner}): stop it first")
+
+
 def base_dir() -> Path:
     """Where all runs of this user live; made with mode 0700.
 
@@ -129,7 +134,7 @@ class RunDir:
             except BlockingIOError:
                 owner = os.read(held, 20).decode() or "?"
                 os.close(held)
-                raise VoicegraphError(f"this graph is running already (process {owner}): stop it first") from None
+                raise running_already(owner) from None
             if (self.path / LOCK).exists() and (self.path / LOCK).stat().st_ino == os.fstat(held).st_ino:
                 os.truncate(held, 0)
                 os.write(held, str(os.getpid()).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -25,17 +26,23 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_
     """Start `graph run` in a session of its own, and wait until the graph runs.
 
     :raises typer.Exit: it ended before it ran, with its own exit code; what it said is shown.
+    :raises VoicegraphError: it is running already, or there is no place for its output.
     """
     from rich.console import Console
 
-    from graph.log_places import log_dir
-    from graph.rundir import RunDir
+    from graph.log_places import begin_output
+    from graph.rundir import RunDir, running_already
+    from graph.running import owner
 
-    said = log_dir(plan).with_suffix(".run.log")
-    said.parent.mkdir(parents=True, exist_ok=True)
+    directory = RunDir.of(plan)
+    with contextlib.suppress(OSError):  # no folder yet: the usual case
+        other = owner(directory)
+        if other is not None:
+            raise running_already(other.pid)  # before its output is emptied
+    said = begin_output(plan)
     options = [one for overlay in overlays for one in ("-o", overlay)]
     options += ["--report", str(report)] if report is not None else []
-    with said.open("w") as log:
+    with said.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "graph.cli", "run", str(file), "--no-pull", *options],
             stdin=subprocess.DEVNULL,
@@ -52,7 +59,7 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_
                     typer.echo(said.read_text(), err=True, nl=False)
                     raise typer.Exit(process.returncode)
                 time.sleep(LOOK_S)
-                status = _status(RunDir.of(plan).path)
+                status = _status(directory.path, process.pid)
                 shown.update(f"starting: {_busy(status)}")
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
@@ -67,16 +74,18 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_
     typer.echo(f"go on with: graph status {name}, graph top {name}, graph stop -g {name}")
 
 
-def _status(run: Path) -> GraphStatus | None:
+def _status(run: Path, pid: int) -> GraphStatus | None:
+    """What the supervisor with that process id says; None while it does not answer, or another one does."""
     from graph.commands import CommandClient, CommandError
 
     if not (run / "commands").exists():
         return None
     try:
         with CommandClient(run, ANSWER_WITHIN_S) as client:
-            return client.status()
+            status = client.status()
     except CommandError:
         return None
+    return status if status.pid == pid else None
 
 
 def _busy(status: GraphStatus | None) -> str:
