@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -82,6 +82,18 @@ class Running:
                 f"the supervisor of '{self.name}' was killed, {count} of its processes live on "
                 f"(`graph run {self.file}` takes over, `graph stop -g {self.name}` ends them)"
             )
+
+    def check_left(self) -> None:
+        """Call when its supervisor has gone.
+
+        :raises NotRunning: it did not end the graph, but was killed.
+        """
+        try:
+            taken_over = owner(self.directory) is not None
+        except OSError:
+            return  # it has taken its folder with it
+        if not taken_over and self.directory.alive():
+            replace(self, supervisor=None).check_supervised()
 
 
 @dataclass

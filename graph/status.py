@@ -22,6 +22,7 @@ Health: TypeAlias = Literal[
     "failed",  # it died too often; `text` says why
     "stopped",
 ]
+UNWELL: tuple[Health, ...] = ("failed", "hung", "unresponsive", "backoff")  # somebody has to see to it, or soon may
 
 
 class InstanceStatus(msgspec.Struct):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from graph.running import Running
 
 LOOK_S = 0.05
+LOOKS_PER_LINE = 10  # to look at every process costs more than to look at the supervisor
+NAMED = 5  # processes that are named while we wait
 
 Node: TypeAlias = Annotated[str, typer.Argument(metavar="NODE", help="A node of the graph; all its replicas are meant.")]
 
@@ -32,7 +35,8 @@ def stop(
     What is left of a graph whose supervisor was killed is ended too. A node that was stopped loses what it had in hand,
     which is counted; `graph start NODE` brings it back.
 
-    Exit codes: 0; 1 no graph is running, or the order was refused; 2 there is no such graph or node.
+    Exit codes: 0; 1 no graph is running, the order was refused, or its supervisor was killed while we waited; 2 there is no
+    such graph or node.
     """
     from graph.commands import Stop
     from graph.running import pick
@@ -49,8 +53,8 @@ def stop(
         _say(f"ended {count} processes of '{running.name}', whose supervisor was killed", as_json)
         return
     _ask(running, Stop(now=now))
-    while wait and running.lives:
-        time.sleep(LOOK_S)
+    if wait:
+        _see_off(running)
     _say(f"'{running.name}' has ended" if wait else f"'{running.name}' is ending", as_json)
 
 
@@ -96,6 +100,22 @@ def scale(
     running = pick(graph)
     running.check_node(node)
     _order(running, Scale(node, replicas), f"'{node}' gets {replicas} replicas", as_json)
+
+
+def _see_off(running: Running) -> None:
+    """Wait until a graph is gone; on a terminal, tell how far it is."""
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status("ending") as shown:
+        for look in itertools.count():
+            if not running.lives:
+                break
+            if look % LOOKS_PER_LINE == 0:
+                left = sorted(running.directory.alive())
+                named = ", ".join(left[:NAMED]) + (", …" if len(left) > NAMED else "")
+                shown.update(f"ending: {len(left)} processes left ({named})" if left else "ending")
+            time.sleep(LOOK_S)
+    running.check_left()
 
 
 def _order(running: Running, request: Request, done: str, as_json: bool) -> None:

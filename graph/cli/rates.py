@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph.links.counts import EdgeStatistics
-from graph.status import GraphStatus, InstanceStatus
+from graph.status import UNWELL, GraphStatus, InstanceStatus
+
+TELEMETRY = "telemetry"  # every node's own port; graph.node would bring in more than this needs
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,18 @@ def rows(before: GraphStatus, now: GraphStatus, sort: str = "name") -> list[Row]
     return sorted(found, key=SORTS[sort])
 
 
+def fitting(found: list[Row], room: int, sort: str = "") -> tuple[list[Row], int]:
+    """What of it is shown in so many lines, and how many are hidden. Nothing that has failed is hidden behind what has not.
+
+    :param sort: the order that was asked for; none: by name, and the busiest where they do not all fit.
+    """
+    if len(found) <= room:
+        return found, 0
+    order = SORTS[sort or "cpu"]
+    chosen = sorted(found, key=lambda row: (row.health not in UNWELL, order(row)))[: max(1, room - 1)]  # a line says so
+    return sorted(chosen, key=SORTS[sort or "name"]), len(found) - len(chosen)
+
+
 def _row(before: InstanceStatus, now: InstanceStatus, seconds: float) -> Row:
     mine = {edge: it for edge, it in now.edges.items() if _into(edge, now.node)}
     fed = [it for edge, it in now.edges.items() if edge not in mine]
@@ -79,9 +93,13 @@ def _sum(one: InstanceStatus, node: str, what: str) -> int:
 
 
 def _out(one: InstanceStatus, node: str) -> int:
-    """Streams are counted by port, telemetry left out; queues on their edge."""
-    streams = sum(n for port, n in one.sent.items() if port != "telemetry")
-    return streams + sum(it.sent for edge, it in one.edges.items() if not _into(edge, node))
+    """Messages sent, telemetry left out. What a port sends is counted at the port and again at each queue that it feeds."""
+    ports = {port: n for port, n in one.sent.items() if port != TELEMETRY}
+    for edge, it in one.edges.items():
+        if not _into(edge, node):
+            port = edge.partition("->")[0].rpartition(".")[2]
+            ports[port] = max(ports.get(port, 0), it.sent)
+    return sum(ports.values())
 
 
 def _rate(before: InstanceStatus, now: InstanceStatus, seconds: float, count: Callable[[InstanceStatus], int]) -> float:

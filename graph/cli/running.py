@@ -54,6 +54,7 @@ def status(graph: Graph = None, as_json: Json = False) -> None:
     from graph.cli.tables import print_status
     from graph.commands import CommandClient
     from graph.running import pick
+    from graph.status import UNWELL
 
     running = pick(graph)
     running.check_supervised()
@@ -64,9 +65,6 @@ def status(graph: Graph = None, as_json: Json = False) -> None:
     else:
         print_status(said, running.plan)
     raise typer.Exit(NOT_WELL if any(one.health in UNWELL for one in said.instances) else 0)
-
-
-UNWELL = ("failed", "hung", "unresponsive", "backoff")
 
 
 def _json(said: GraphStatus) -> str:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from graph.cli.rates import rows
+import pytest
+from rich.console import Console
+
+from graph.cli.rates import Row, fitting, rows
+from graph.cli.top import _view
 from graph.links.counts import EdgeStatistics
-from graph.status import GraphStatus, InstanceStatus
+from graph.status import GraphStatus, Health, InstanceStatus
 
 INTO, FED = "src.out->mid.x", "mid.jobs->end.x"
 
@@ -31,6 +35,53 @@ def test_rates_and_latencies_are_of_the_time_between() -> None:
 def test_a_process_that_is_new_has_no_rates_yet() -> None:
     (row,) = rows(look(1), look(2, mid(300, 90, 20, {})))
     assert (row.in_rate, row.p50_us) == (0, None)
+
+
+def test_what_a_port_sends_counts_once_however_many_queues_it_feeds() -> None:
+    def look_at(n: int) -> InstanceStatus:
+        edges = {f"src.out->{to}.x": EdgeStatistics(sent=n) for to in ("a", "b")}
+        return InstanceStatus("src", "src", "x:Y", "ready", sent={"out": n}, edges=edges)
+
+    (row,) = rows(look(1, look_at(0)), look(2, look_at(1000)))
+    assert row.out_rate == 1000
+
+
+def some(*percent: float, failed: int = -1) -> list[Row]:
+    """A process each, in the order of their names."""
+    health: list[Health] = ["failed" if n == failed else "ready" for n in range(len(percent))]
+    made = (InstanceStatus(f"n{n}", f"n{n}", "x:Y", health[n], cpu_percent=p) for n, p in enumerate(percent))
+    return rows(look(1), look(2, *made))
+
+
+@pytest.mark.parametrize(
+    ("room", "sort", "shown", "hidden"),
+    [
+        (4, "", ["n0", "n1", "n2", "n3"], 0),
+        (3, "", ["n1", "n3"], 2),  # the busiest, by name; one line is needed to say how many are hidden
+        (3, "name", ["n0", "n1"], 2),
+        (3, "cpu", ["n3", "n1"], 2),
+        (1, "", ["n3"], 3),
+    ],
+)
+def test_where_not_all_fit_the_busiest_are_shown(room: int, sort: str, shown: list[str], hidden: int) -> None:
+    fit, more = fitting(some(1, 7, 3, 9), room, sort)
+    assert ([row.instance for row in fit], more) == (shown, hidden)
+
+
+@pytest.mark.parametrize("sort", ["", "cpu", "name"])
+def test_what_has_failed_is_never_hidden_behind_what_has_not(sort: str) -> None:
+    fit, _ = fitting(some(8, 7, 0, 9, failed=2), 2, sort)
+    assert [row.instance for row in fit] == ["n2"]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_a_view_of_200_processes_fits_the_terminal(width: int, height: int) -> None:
+    found = some(*range(200))
+    console = Console(width=width, height=height, force_terminal=True, color_system=None)
+    lines = ["".join(s.text for s in line) for line in console.render_lines(_view(look(2), found, "", height, width))]
+    assert len(lines) == height
+    assert lines[-1].strip() == f"… {200 - (height - 7)} more"
+    assert not any("…" in line for line in lines[:-1]), "no cell is cut"
 
 
 def test_they_are_sorted() -> None:
