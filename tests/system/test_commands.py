@@ -7,10 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from .graphs import ROOT, GraphRun, eventually, graph_run, short_folder
 
@@ -161,6 +163,37 @@ def test_a_graph_whose_supervisor_was_killed_is_told_apart_and_ended(tmp_path: P
         run.all_gone()
 
 
+def killed_while(run: GraphRun, *arguments: str, when: Callable[[], Any]) -> tuple[int, str]:
+    """How a command ends whose supervisor is killed once `when` holds."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(run.runtime), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "graph.cli", *arguments]
+    asking = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert asking.stdout is not None
+    try:
+        eventually(when if arguments[0] != "top" else asking.stdout.readline, "the command is at it")
+        run.process.kill()
+        run.wait()
+        return asking.wait(timeout=60), asking.communicate()[1]
+    finally:
+        asking.kill()
+        asking.wait()
+
+
+@pytest.mark.parametrize("command", [("top", "--json"), ("stop",)], ids=" ".join)
+def test_a_supervisor_killed_while_a_command_looks_on_has_not_ended_its_graph(tmp_path: Path, command: tuple[str, ...]) -> None:
+    slow = text(tmp_path).replace("actors:Double", "actors:Slow").replace("{x: src.out}", "{x: {from: src.out, link: queue}}")
+    with graph_run(tmp_path, slow + "drain_within: 60s\n", "-o", "nodes.mid.with.ms=500") as run:
+        run.running()
+        code, told = killed_while(run, *command, when=lambda: "draining" in run.stderr)
+        assert (code, told) == (
+            1,
+            "the supervisor of 'demo' was killed, 3 of its processes live on"
+            f" (`graph run {tmp_path / 'graph.yaml'}` takes over, `graph stop -g demo` ends them)\n",
+        )
+        assert graph(run.runtime, "stop", "--now").returncode == 0
+        run.all_gone()
+
+
 def test_a_stopped_supervisor_is_silent(tmp_path: Path) -> None:
     with graph_run(tmp_path, text(tmp_path)) as run:
         run.running()
@@ -187,6 +220,31 @@ def test_detached_it_runs_on_in_the_background(tmp_path: Path) -> None:
             assert not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE
         finally:
             graph(runtime, "stop", "--now", state=tmp_path)
+
+
+def test_detached_a_second_time_it_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "graph.yaml"
+    file.write_text(text(tmp_path))
+    with short_folder() as runtime:
+        first = json.loads(graph(runtime, "run", "-d", "--json", str(file), state=tmp_path).stdout)
+        try:
+            second = graph(runtime, "run", "-d", str(file), state=tmp_path)
+            assert (second.returncode, second.stdout) == (1, "")
+            assert second.stderr == f"this graph is running already (process {first['pid']}): stop it first\n"
+            assert Path(first["output"]).read_text().startswith("running after"), "its output is still there"
+            assert json.loads(graph(runtime, "ps", "--json").stdout)[0]["pid"] == first["pid"]
+        finally:
+            graph(runtime, "stop", "--now", state=tmp_path)
+
+
+def test_detached_without_a_place_for_its_output(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(text(tmp_path))
+    (tmp_path / "afile").touch()
+    with short_folder() as runtime:
+        began = graph(runtime, "run", "-d", str(tmp_path / "graph.yaml"), state=tmp_path / "afile")
+        assert began.returncode == 1
+        assert began.stderr.startswith(f"cannot write logs to {tmp_path}/afile/voicegraph/logs/")
+        assert began.stderr.endswith(": Not a directory; set XDG_STATE_HOME to a folder of yours\n")
 
 
 def test_detached_a_graph_that_cannot_start_says_why(tmp_path: Path) -> None:
