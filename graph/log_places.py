@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def begin_output(plan: Plan) -> Path:
 
 def _no_place(logs: Path, error: OSError) -> VoicegraphError:
     return VoicegraphError(f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours")
+
+
+def names() -> list[str]:
+    """The graphs that have logs."""
+    found = set()
+    for file in root().glob(f"*/{NAME}"):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            found.add(msgspec.json.decode(file.read_bytes(), type=_Of).graph)
+    return sorted(found)
 
 
 def named(graph: str | None) -> Path | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
+import os
+import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +17,7 @@ import typer
 from graph.cli.running import Graph, Json
 
 if TYPE_CHECKING:
-    from graph.log_files import Line
+    from graph.log_lines import Line
 
 LOOK_S = 0.2
 STYLES = {"debug": "dim", "warning": "yellow", "error": "red", "critical": "bold red"}
@@ -26,6 +30,7 @@ def logs(
     level: Annotated[str, typer.Option(help="debug, info, warning or error, and what is worse.")] = "debug",
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only newer ones: 5m, 2h, 90s ago, or an ISO time.")] = None,
     lines: Annotated[int | None, typer.Option("-n", "--lines", min=0, help="Only the last so many.")] = None,
+    previous: Annotated[bool, typer.Option("--previous", help="Those of the run before.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show the logs of all processes of a graph in one place and in the order of time, also after it has ended.
@@ -34,8 +39,8 @@ def logs(
 
     Exit codes: 0; 2 there is no such graph or node, or a value is wrong.
     """
-    from graph.log_files import at_least, files_of, read
-    from graph.log_files import since as time_of
+    from graph.log_lines import at_least
+    from graph.log_lines import since as time_of
     from graph.log_rotation import LEVELS
     from graph.validation import did_you_mean
 
@@ -44,50 +49,86 @@ def logs(
             f"'{level}' is no level ({did_you_mean(level, LEVELS) or ', '.join(LEVELS)})", param_hint="--level"
         )
     after, levels = time_of(since) if since else "", at_least(level)
-    folder = _folder(graph)
-    instances = _instances(list(files_of(folder)), node or [])
+    folder = _folder(graph, previous)
+    with suppress(KeyboardInterrupt, BrokenPipeError):
+        following = _Following(folder, node or [])
 
-    def wanted(found: Iterable[Line]) -> Iterator[Line]:
-        return (line for line in found if line.level in levels and line.timestamp >= after)
+        def wanted(found: Iterable[Line]) -> Iterator[Line]:
+            return (line for line in found if line.level in levels and line.timestamp >= after)
 
-    width = max(map(len, instances), default=0)
-    show = _json if as_json else _printer(width)
-    followers = _followers(folder, instances) if follow else []
-    found = wanted(read(folder, instances))
-    for line in found if lines is None else deque(found, lines):
-        show(line)
-    if not follow:
-        return
-    try:
-        while True:
+        show = _json if as_json else _printer(following.width)
+        found = wanted(following.so_far())
+        for line in found if lines is None else deque(found, lines):
+            show(line)
+        alive = follow and not previous
+        while alive:
             alive = _runs(folder)
-            for line in sorted(line for one in followers for line in wanted(one.lines())):
+            for line in wanted(following.news()):
                 show(line)
-            if not alive:
-                return
-            time.sleep(LOOK_S)
-    except KeyboardInterrupt:
+            if alive:
+                time.sleep(LOOK_S)
+        for line in wanted(following.rest()):
+            show(line)
+        sys.stdout.flush()
         return
+    _silence()
 
 
-def _followers(folder: Path, instances: list[str]) -> list:  # type: ignore[type-arg]
-    from graph.log_files import Follower
+def _silence() -> None:
+    """Nobody reads any more: what Python still writes at its end goes nowhere."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    return [Follower(folder / f"{instance}.log", instance, from_end=True) for instance in instances]
+
+class _Following:
+    """The files of the nodes that are meant, those among them that come while it runs."""
+
+    def __init__(self, folder: Path, nodes: list[str]) -> None:
+        """:raises WrongCall: a name that nobody has."""
+        from graph.log_files import Follower, files_of
+
+        self._make: Callable[[str], Follower] = lambda instance: Follower(folder / f"{instance}.log", instance)
+        self._known: Callable[[], Iterable[str]] = lambda: files_of(folder)
+        self._nodes = nodes
+        self._followers = {one: self._make(one) for one in _instances(list(self._known()), nodes)}
+        self.width = max(map(len, self._followers), default=0)
+
+    def so_far(self) -> Iterator[Line]:
+        """All there is, in the order of time."""
+        return heapq.merge(*(one.lines() for one in self._followers.values()))
+
+    def news(self) -> list[Line]:
+        """What has come since."""
+        for instance in self._known():
+            if instance not in self._followers and (not self._nodes or any(_is_of(instance, one) for one in self._nodes)):
+                self._followers[instance] = self._make(instance)
+        return sorted(line for one in self._followers.values() for line in one.lines())
+
+    def rest(self) -> list[Line]:
+        """Last words without a line's end."""
+        return sorted(line for one in self._followers.values() for line in one.rest())
 
 
-def _folder(graph: str | None) -> Path:
-    """The logs of a running graph, or of the last one of that name or file."""
-    from graph.log_places import named, of_run
+def _folder(graph: str | None, previous: bool) -> Path:
+    """The logs of a running graph, or of the last one of that name or file; or those of the run before it."""
+    from graph.log_places import PREVIOUS, named, names, of_run
     from graph.running import NotRunning, WrongCall, pick
+    from graph.validation import did_you_mean
 
     try:
-        return of_run(pick(graph).directory.path.name)
+        found = of_run(pick(graph).directory.path.name)
     except (NotRunning, WrongCall) as error:
-        found = named(graph)
-        if found is None:
-            raise WrongCall(f"there are no logs of '{graph}'" if graph else str(error)) from None
+        ended = named(graph)
+        if ended is None:
+            known = names()
+            hint = did_you_mean(graph or "", known) or (f"there are those of {', '.join(known)}" if known else "")
+            raise WrongCall(f"there are no logs of '{graph}'{f' ({hint})' if hint else ''}" if graph else str(error)) from None
+        found = ended
+    if not previous:
         return found
+    if not (found / PREVIOUS).is_dir():
+        raise WrongCall(f"no logs of a run before are kept in {found}")
+    return found / PREVIOUS
 
 
 def _runs(folder: Path) -> bool:
@@ -106,32 +147,40 @@ def _instances(known: list[str], nodes: list[str]) -> list[str]:
 
     found = []
     for node in nodes:
-        of_it = [one for one in known if one == node or one.rpartition(".")[0] == node]
+        of_it = [one for one in known if _is_of(one, node)]
         if not of_it:
             raise WrongCall(f"there are no logs of a node '{node}' ({did_you_mean(node, known) or ', '.join(known)})")
         found += of_it
     return found or known
 
 
+def _is_of(instance: str, node: str) -> bool:
+    return instance == node or instance.rpartition(".")[0] == node
+
+
 def _json(line: Line) -> None:
     typer.echo(line.as_json())
 
 
-def _printer(width: int):  # type: ignore[no-untyped-def]
+def _printer(width: int) -> Callable[[Line], None]:
     from rich.console import Console
     from rich.text import Text
+
+    from graph.log_lines import printable
 
     console = Console(highlight=False)
 
     def show(line: Line) -> None:
         fields = " ".join(f"{k}={v}" for k, v in line.fields.items() if k not in ("node", "life", "pid", "exception"))
-        said = f"{line.event} {fields}".rstrip()
-        clock = line.timestamp[11:23] or "-"
-        text = Text.assemble(
-            (f"{clock:<12} ", "dim"), (f"{line.instance:<{width}}  ", "cyan"), (said, STYLES.get(line.level, ""))
-        )
-        console.print(text, soft_wrap=True)
+        said = printable(f"{line.event} {fields}".rstrip())
+        clock, style = line.timestamp[11:23], STYLES.get(line.level, "")
+        if console.is_terminal:
+            text = Text.assemble((f"{clock:<12} ", "dim"), (f"{line.instance:<{width}}  ", "cyan"), (said, style))
+            console.print(text, soft_wrap=True)
+        else:  # a tenth of the time
+            typer.echo(f"{clock:<12} {line.instance:<{width}}  {said}")
         if "exception" in line.fields:
-            console.print(Text(str(line.fields["exception"]), style="red"), soft_wrap=True)
+            trace = "\n".join(map(printable, str(line.fields["exception"]).splitlines()))
+            typer.echo(typer.style(trace, fg="red"))
 
     return show

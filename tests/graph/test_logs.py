@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from graph.log_files import BadSince, Follower, Line, at_least, files_of, parse, read, since
+from graph.log_files import Follower, files_of, read
+from graph.log_lines import BadSince, Line, at_least, parse, since
 from graph.log_rotation import KEPT, Journal, cut, old, shift
 
 
@@ -63,7 +64,8 @@ def test_levels_from_one_up() -> None:
 def test_a_follower_reads_over_a_rotation_nothing_twice(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     file.write_text(said(1, "old"))
-    follower = Follower(file, "a", from_end=True)
+    follower = Follower(file, "a")
+    assert events(follower.lines()) == ["old"]
     with file.open("a") as writer:
         writer.write(said(2, "two") + said(3, "three")[:20])
         writer.flush()
