@@ -350,6 +350,11 @@ class Loop:
 
     # ---------------------------------------------------------------- what the node may ask (graph.node.Runtime)
 
+    @property
+    def in_hand(self) -> Message[Any] | None:
+        """The message that is being handled."""
+        return self._handling.message if self._handling is not None else None
+
     def now_ns(self) -> int:
         return now_ns()
 

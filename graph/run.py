@@ -34,6 +34,7 @@ from graph.links.counts import Counts
 from graph.links.stream import topics_of
 from graph.log_places import begin, log_dir
 from graph.log_rotation import BYTES_MAX, HUGE, Journal, cut
+from graph.logs import level as log_level
 from graph.member import Found
 from graph.orders import events_of, refusal
 from graph.plan import Plan
@@ -57,8 +58,10 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
     Where an earlier supervisor of the same plan was killed and its nodes live on, they are taken over as they are.
     `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
 
-    :raises VoicegraphError: the graph is running already, a socket path would be too long, or there is no place for logs.
+    :raises VoicegraphError: the graph is running already, a socket path would be too long, there is no place for logs, or
+        VOICEGRAPH_LOG names no level.
     """
+    log_level()
     directory = RunDir.of(plan)
     directory.check_length(plan)
     lock = directory.lock()

@@ -89,6 +89,7 @@ class _Worker:
         return code
 
     def _live(self) -> None:
+        logs.level()  # one that is none is told before anything is loaded
         planned = self._planned
         cls = load_class(planned.target)
         if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
@@ -99,6 +100,8 @@ class _Worker:
         node: Node | None = None
         try:
             self._loop = Loop(self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message)
+            loop = self._loop
+            logs.message_in_hand(lambda: loop.in_hand)
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
