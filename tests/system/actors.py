@@ -306,6 +306,21 @@ class Wordy(Node):
             sys.stderr.write("".join(f"junk {message.body.n} {k}\n" for k in range(self.config.junk)))
 
 
+class TalkativeConfig(NodeConfig):
+    padding: int = 0  # characters
+
+
+class Talkative(Node):
+    """Logs each number."""
+
+    Config = TalkativeConfig
+    config: TalkativeConfig
+    x = Input(Number)
+
+    def on_x(self, message: Message[Number]) -> None:
+        self.log.info("number", n=message.body.n, padding="." * self.config.padding)
+
+
 class Hungry(Double):
     """Takes a megabyte with each message."""
 
