@@ -48,7 +48,7 @@ def test_all_that_is_said_is_found_in_one_place(tmp_path: Path) -> None:
             "--since 'soon' is no time (5m, 2h, 90s, or 2026-01-31T12:00)\n",
         )
         wrong = graph(run.runtime, "logs", "silent", state=tmp_path / "state")
-        assert (wrong.returncode, wrong.stderr) == (2, "there are no logs of 'silent'\n")
+        assert (wrong.returncode, wrong.stderr) == (2, "there are no logs of 'silent' (there are those of wordy)\n")
 
 
 def test_a_node_that_never_stops_talking_fills_no_disk(tmp_path: Path) -> None:
