@@ -66,7 +66,8 @@ def rotate(file: Path, most: int = BYTES_MAX) -> bool:
             if both:
                 os.dup2(opened, 1)
             if os.fstat(full.fileno()).st_size > HUGE:
-                _keep_end(full, old(file, 1), most)
+                _copy_of_end(full, file, most).replace(old(file, 1))
+                full.truncate(0)  # a child that has it open must not hold its blocks
     except OSError:
         return False
     finally:
@@ -106,10 +107,12 @@ def cut(file: Path, most: int = BYTES_MAX) -> bool:
         with file.open("r+b") as full:
             if not _alone(full, file):
                 return False
+            copy = _copy_of_end(full, file, most)
             for age in range(KEPT, 1, -1):
                 if old(file, age - 1).exists():
                     old(file, age - 1).replace(old(file, age))
-            _keep_end(full, old(file, 1), most)
+            copy.replace(old(file, 1))
+            full.truncate(0)
     except OSError:
         return False
     return True
@@ -124,8 +127,8 @@ def _alone(full: BinaryIO, file: Path) -> bool:
     return _same(os.fstat(full.fileno()), file)
 
 
-def _keep_end(full: BinaryIO, target: Path, most: int) -> None:
-    """Copy the end of a file, and empty it for whoever still has it open.
+def _copy_of_end(full: BinaryIO, file: Path, most: int) -> Path:
+    """A copy of what is to be kept of a file, beside it.
 
     What is HUGE keeps its last `most` bytes, from a line's begin on; a line of ours before them says how much is left out.
     """
@@ -135,7 +138,7 @@ def _keep_end(full: BinaryIO, target: Path, most: int) -> None:
         full.seek(length - most)
         full.readline(most)
         begin = full.tell()
-    copy = target.with_name(f".{target.name}.copy")
+    copy = file.with_name(f".{file.name}.copy")
     with copy.open("wb") as kept:
         if begin:
             said = {"timestamp": datetime.now(UTC).strftime(STAMP), "level": "warning", "event": LEFT_OUT, "bytes": begin}
@@ -143,5 +146,4 @@ def _keep_end(full: BinaryIO, target: Path, most: int) -> None:
         full.seek(begin)
         while piece := full.read(min(2**20, length - full.tell())):
             kept.write(piece)
-    copy.replace(target)
-    os.truncate(full.fileno(), 0)
+    return copy
