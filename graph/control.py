@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import zmq
 
+from graph.handover import HandedOver, HandOver, Replan, Replanned, TakenOver, TakeOver
 from graph.links.base import HANDFUL, readable
 from graph.links.counts import EdgeStatistics, LaneCounts
 from graph.message import DEFAULT_SESSION, UNREADABLE, Mark, now_ns
@@ -125,8 +126,10 @@ class Expected(msgspec.Struct, tag="expected"):
     instance: str
 
 
-FromNode: TypeAlias = Hello | Status | Warned | Loaded | Ready | Beat | Ending | Drained | Failed
-ToNode: TypeAlias = Heard | Start | Drain | Stop | Gone | Absent | Expected
+FromNode: TypeAlias = (
+    Hello | Status | Warned | Loaded | Ready | Beat | Ending | Drained | Failed | Replanned | HandedOver | TakenOver
+)
+ToNode: TypeAlias = Heard | Start | Drain | Stop | Gone | Absent | Expected | Replan | HandOver | TakeOver
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_node = msgspec.msgpack.Decoder(FromNode)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from graph.control import FromNode, ToNode
+from graph.epoch import Epoch
+from graph.handover import Legacy
+from graph.plan import Plan
 
 # events
 
@@ -56,11 +59,26 @@ class StartNode:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangePlan:
+    """The running graph shall become another."""
+
+    plan: Plan
+    text: str  # what changes, for the user
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an instance that died while the plan was being changed had counted."""
+
+    legacy: Legacy
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
-Event: TypeAlias = Said | Exited | Measured | Interrupted | StopNode | StartNode | Tick
+Event: TypeAlias = Said | Exited | Measured | Interrupted | StopNode | StartNode | ChangePlan | Left | Tick
 
 
 # actions
@@ -105,10 +123,17 @@ class Tell:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteEpoch:
+    """Write down what is in force, before anybody is told."""
+
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """All processes are gone: end with this exit code."""
 
     code: int
 
 
-Action: TypeAlias = Spawn | Bury | Send | Kill | Tell | Finish
+Action: TypeAlias = Spawn | Bury | Send | Kill | Tell | WriteEpoch | Finish

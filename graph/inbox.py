@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from graph.links.base import Arrival, Ended
 from graph.links.counts import DROPPED, STALE
+from graph.links.partitions import partition_of
 from graph.message import Message
 
 SESSIONS_REMEMBERED = 10_000  # of whose newest (turn, revision) a worker keeps track
@@ -32,6 +33,7 @@ class Inbox:
         self._let_go = let_go
         self.items: deque[Item] = deque()  # the same one for good: the loop looks at it
         self._newest: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._last: Arrival | None = None  # that was handed out
 
     def add(self, item: Item) -> None:
         """Take in what has come; a stream that is full drops as its edge says."""
@@ -52,6 +54,7 @@ class Inbox:
         item = self.items.popleft()
         if isinstance(item, Arrival):
             item.route.left()
+            self._last = item
         return item
 
     def stale(self, message: Message[Any]) -> bool:
@@ -67,6 +70,45 @@ class Inbox:
             arrival.route.left()
             self._drop(arrival, DROPPED)
         self.items.clear()
+
+    @property
+    def newest(self) -> dict[str, tuple[int, int]]:
+        """By session, the newest (turn, revision) that was told of."""
+        return dict(self._newest)
+
+    def tell(self, newest: Mapping[str, tuple[int, int]]) -> None:
+        """What another has been told of, whose sessions are ours now."""
+        for session, turn in newest.items():
+            self._newest[session] = max(turn, self._newest.get(session, (0, 0)))
+
+    def unhandled(self, partitions: Collection[int]) -> dict[tuple[str, bytes], int] | None:
+        """By instance and topic, the oldest stream message of these partitions that waits.
+
+        None where a cut is not possible here: a message was handled on one input and waits on another, or is of a life of
+        its producer that is over.
+        """
+        found: dict[tuple[str, bytes], int] = {}
+        lives: dict[str, int] = {}
+        last = self._last.message.header if self._last is not None else None
+        for arrival in self._arrivals():
+            header = arrival.message.header
+            if header is None or arrival.route.edge.link != "stream" or partition_of(header.session) not in partitions:
+                continue
+            if lives.setdefault(header.instance, header.life) != header.life:
+                return None
+            if last is not None and (last.instance, last.port, last.seq) == (header.instance, header.port, header.seq):
+                return None
+            edge = arrival.route.edge
+            topic = f"{edge.producer}.{edge.port}/{partition_of(header.session):02x}".encode()
+            found[header.instance, topic] = min(header.seq, found.get((header.instance, topic), header.seq))
+        return found
+
+    def forget(self, partitions: Collection[int]) -> None:
+        """Stream messages of these partitions are another's."""
+        for arrival in list(self._arrivals()):
+            if arrival.route.edge.link == "stream" and partition_of(arrival.message.session) in partitions:
+                arrival.route.left()
+                self.items.remove(arrival)
 
     def _arrivals(self) -> Iterator[Arrival]:
         return (item for item in self.items if isinstance(item, Arrival))

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from graph import logs
+from graph.changing import Change, Changing
 from graph.complaints import Complaints
 from graph.control import (
     Absent,
@@ -29,6 +30,8 @@ from graph.control import (
     Warned,
 )
 from graph.control import Status as StatusMessage
+from graph.epoch import Epoch
+from graph.handover import HandOver, Replan, TakeOver
 from graph.inbox import Inbox
 from graph.links.base import HANDFUL, Arrival, Ended
 from graph.links.counts import BYTES, DELIVERED, LATENCY, SILENT, bucket
@@ -62,7 +65,14 @@ class Loop:
     """
 
     def __init__(
-        self, instance: str, life: int, wiring: Wiring, control: ControlClient, origin: Origin, max_message: int
+        self,
+        instance: str,
+        life: int,
+        wiring: Wiring,
+        control: ControlClient,
+        origin: Origin,
+        max_message: int,
+        read_epoch: Callable[[], Epoch],
     ) -> None:
         self.instance = instance
         self._life = life
@@ -82,6 +92,8 @@ class Loop:
         self._silence = Silence(route.edge for route in wiring.routes.values())
         self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
         self._look_out = LookOut(self._take_streams) if wiring.needs_look_out else None
+        self._changing = Changing(instance, life, wiring, self._inbox, read_epoch, control.send, self._deliver)
+        self._between = False  # two messages: nothing is being handled
         self._waiting = self._inbox.items
         self._kept_ns = 0
         self._end_told_ns = 0
@@ -97,6 +109,7 @@ class Loop:
     def attach(self, node: Node) -> None:
         """The node to run; made after the loop because the loop is its runtime."""
         self._node = node
+        self._changing.attach(node)
         self._handlers = {name: getattr(node, f"on_{name}", None) for name in node.inputs()}
         self._edges = [route.edge for route in self._wiring.routes.values()]
         self._open_inputs = {edge.input for edge in self._edges}
@@ -110,18 +123,26 @@ class Loop:
         """
         self._course = "loaded"
         self._control.send(Loaded())
+        self._wiring.greet()
         while not self._wiring.ready:
             self._pump(IDLE_MS)
+        self._between = True
+        self._changing.look()
         self._course = "ready"
         self._control.send(Ready())
         self._source = source
         if source:
-            while not (self._started or self._draining):
+            while not (self._started or self._draining or self._changing.leaving):
                 self._pump(IDLE_MS)
+            self._between = False
             self._steps(self._node.run())
+            self._changing.look()
         else:
             self._consume()
-        self._steps(self._node.drain())
+        if not (self._changing.leaving and self._changing.keeps_state):
+            self._steps(self._node.drain())
+        self._changing.bequeath()
+        self._between = True
         self._end()
 
     def _consume(self) -> None:
@@ -133,12 +154,16 @@ class Loop:
             if not self._waiting:
                 continue
             item = self._inbox.next()
+            self._between = False
             if isinstance(item, Arrival):
                 self._handle(item)
             elif isinstance(item, Ended):
                 self._ended(item)
             else:
                 self._steps(self._node.on_input_silent(item.input) if item.silent else self._node.on_input_back(item.input))
+            self._between = True
+            if self._changing.pending:
+                self._changing.look()
 
     def _patience_ms(self) -> int:
         """How long a node with nothing to do may wait; whoever waits for its acknowledgements is told first."""
@@ -192,7 +217,8 @@ class Loop:
         for name in sorted(self._open_inputs):
             if not any(self._awaited.get(e.id) for e in self._edges if e.input == name):
                 self._open_inputs.discard(name)
-                self._steps(self._node.on_input_end(name))
+                if not (self._changing.leaving and self._changing.keeps_state):
+                    self._steps(self._node.on_input_end(name))
 
     def _handle(self, arrival: Arrival) -> None:
         route, message = arrival.route, arrival.message
@@ -275,12 +301,12 @@ class Loop:
                 close()
 
     def _wait(self, at_ns: int) -> None:
-        draining = self._draining
+        asked = self._draining or self._changing.leaving
         while (left_ns := at_ns - now_ns()) > 0:
             self._pump(-(-left_ns // 1_000_000))
             if self._handling is not None and self._inbox.stale(self._handling.message):
                 return
-            if self._source and self._draining and not draining:
+            if self._source and not asked and (self._draining or self._changing.leaving):
                 return  # it was asked to stop just now
 
     # ---------------------------------------------------------------- in
@@ -298,6 +324,8 @@ class Loop:
             self._obey(command, now)
         if ready:
             self._wiring.receive(ready, self._deliver, most)
+        if self._changing.pending:
+            self._changing.look(self._between)
         since_ns = now - self._kept_ns
         if since_ns >= OVERDUE_NS or (since_ns >= KEEP_HOUSE_NS and not self._waiting):
             self._keep_house(now)
@@ -320,6 +348,15 @@ class Loop:
         elif isinstance(command, Drain) and not self._draining:
             self._draining = True
             self._node.stop()
+        elif isinstance(command, Replan | HandOver | TakeOver):
+            self._change(command)
+
+    def _change(self, command: Change) -> None:
+        new = self._changing.obey(command)
+        for edge, producers in self._wiring.awaited.items():
+            self._awaited.setdefault(edge, set()).update(producers & new)
+        if self._look_out is None and self._handling is None and self._wiring.needs_look_out:
+            self._look_out = LookOut(self._take_streams)
 
     def _take_streams(self) -> None:
         """Called by the look-out, while a handler runs long: also who waits for our word is told."""
@@ -330,8 +367,7 @@ class Loop:
     def _keep_house(self, now_ns: int) -> None:
         """What may wait a little, so that a message need not."""
         self._kept_ns = now_ns
-        if self._queues_in is not None:
-            self._queues_in.look(now_ns)
+        self._wiring.look(now_ns, self._deliver)
         for edge, quiet in self._silence.fallen(now_ns):
             self._wiring.routes[edge.id].cells[SILENT] += 1
             self.warn(f"input '{edge.input}': nothing from {edge.producer}.{edge.port} for {edge.input_timeout_s:g} s")

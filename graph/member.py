@@ -49,3 +49,4 @@ class Found:
     life: int
     alive: bool
     fallback: bool = False
+    ended: bool = False  # with exit code 0

@@ -196,6 +196,16 @@ class Node:
         """All inputs have ended: say what is still to be said."""
         return None
 
+    def snapshot(self) -> dict[str, Any]:
+        """By session, what a successor has to know to go on: plain data, as MessagePack can carry it.
+
+        Asked when another version of the node, or another replica, takes over; a node that has this is not drained then.
+        """
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on with sessions that another had: what its `snapshot` returned. It replaces what is known of them."""
+
     def close(self) -> None:
         """Free what `setup` took; called once, also after a failure."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from graph.links.base import partitions_of_replica
+from graph.links.partitions import partitions_of_replica
 from graph.message import PROTOCOL, Mark, host_id
 from graph.node import TELEMETRY
 from graph.plan import Edge, Instance, Plan

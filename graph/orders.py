@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from graph.commands import Answer, Restart, Scale, Start, Stop
-from graph.events import Event, Interrupted, StartNode, StopNode
-from graph.member import ABSENT
+from graph.epoch import scaled
+from graph.events import ChangePlan, Event, Interrupted, StartNode, StopNode
+from graph.member import ABSENT, Member
 from graph.supervisor import Supervisor
 from graph.validation import did_you_mean
+
+REPLICAS_MAX = 64  # as in the file
 
 
 def refusal(supervisor: Supervisor, order: Stop | Start | Restart | Scale) -> Answer | None:
@@ -26,16 +29,56 @@ def refusal(supervisor: Supervisor, order: Stop | Start | Restart | Scale) -> An
         return Answer(
             f"'{order.node}' has finished: those who listen to it do not wait for it any more", "start the graph again"
         )
+    transition = supervisor.transition
+    if transition is not None and not (transition.over and all(supervisor.epoch.has(m) for m in supervisor.members)):
+        return Answer(f"the graph '{supervisor.plan.name}' is being changed ({transition.text})", "try again when that is done")
+    if isinstance(order, Scale):
+        return _cannot_scale(supervisor, order, members)
     if isinstance(order, Start) and not any(m.state in ABSENT for m in members):
         return Answer(f"'{order.node}' is not stopped", f"graph restart {order.node}")
     if isinstance(order, Stop) and all(m.state in ABSENT for m in members):
         return Answer(f"'{order.node}' is stopped already", f"graph start {order.node}")
-    if isinstance(order, Scale):
-        return Answer("the number of replicas of a running graph cannot be changed yet", "change `replicas` and run it again")
     return None
 
 
-def events_of(order: Stop | Start | Restart | Scale) -> Iterator[Event]:
+def _cannot_scale(supervisor: Supervisor, order: Scale, members: list[Member]) -> Answer | None:
+    plan, name = supervisor.plan, order.node
+    if supervisor.phase != "running":
+        return Answer(f"the graph '{plan.name}' is still starting", "try again when it runs")
+    if order.replicas == len(members):
+        return Answer(f"'{name}' has {_replicas(order.replicas)} already")
+    if not 1 <= order.replicas <= REPLICAS_MAX:
+        return Answer(f"'{name}' cannot have {_replicas(order.replicas)}", f"1 to {REPLICAS_MAX}")
+    unwell = [m.id for m in members if m.state in ABSENT]
+    if unwell:
+        return Answer(f"'{unwell[0]}' does not run, and cannot share its work out", f"graph start {name}")
+    edges = [e for e in plan.edges if name in (e.producer, e.consumer)]
+    for one in dict.fromkeys([name, *(node for e in edges for node in (e.producer, e.consumer))]):
+        if plan.node(one).command:
+            who = f"'{name}' is" if one == name else f"its neighbour '{one}' is"
+            why = f"{who} a program, which learns its links when it starts"
+            hint = "change `replicas` in the file and run it again"
+            return Answer(f"'{name}' cannot be scaled while it runs: {why}", hint)
+    return None
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica{'s' if count != 1 else ''}"
+
+
+def scaling(supervisor: Supervisor, order: Scale, known: Collection[str]) -> ChangePlan:
+    """What a `Scale` that is not refused means to the supervisor.
+
+    :param known: instances that were ever started in this run.
+    :raises CannotScale: there is no room for another.
+    """
+    plan, name = supervisor.plan, order.node
+    now = len(plan.node(name).instances)
+    after = scaled(plan, name, order.replicas, known, supervisor.epoch.number + 1)
+    return ChangePlan(after, f"'{name}' gets {_replicas(order.replicas)} instead of {now}")
+
+
+def events_of(order: Stop | Start | Restart) -> Iterator[Event]:
     """What an order means to the supervisor; call when it is not refused."""
     if isinstance(order, Stop) and not order.node:
         yield Interrupted()

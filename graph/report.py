@@ -24,9 +24,19 @@ class Report:
         self._pids: dict[str, int] = {}
         self._restarts: dict[str, int] = {}
         self._dead: dict[str, Beat] = {}  # by instance, what its lives had counted that are over
+        self._instances: dict[str, Instance] = {}  # all there ever were
         self._of_node: dict[str, list[str]] = {}
+        self._edges: dict[str, Edge] = {}
+        self.replan(plan)
+
+    def replan(self, plan: Plan) -> None:
+        """The graph has become another; those who have left are still counted."""
+        self._plan = plan
+        self._edges |= {edge.id: edge for edge in plan.edges}
         for one in plan.instances:
-            self._of_node.setdefault(one.node, []).append(one.id)
+            if one.id not in self._instances:
+                self._instances[one.id] = one
+                self._of_node.setdefault(one.node, []).append(one.id)
 
     def spawned(self, instance: str, pid: int, life: int) -> None:
         self._restarts[instance] = life
@@ -40,7 +50,7 @@ class Report:
         last = self._beats.pop(instance, Beat())
         sent, edges = (last.sent, last.edges) if counts is None else (counts.sent(), counts.statistics())
         heard = {} if counts is None else counts.heard()
-        for edge in self._plan.edges:
+        for edge in self._edges.values():
             of_it = edges.get(edge.id)
             if of_it is None:
                 continue
@@ -71,7 +81,7 @@ class Report:
 
     def totals(self) -> dict[str, EdgeStatistics]:
         """By edge id, both ends, all instances and all their lives added up: what the report says at the end."""
-        return {edge.id: self._total(edge) for edge in self._plan.edges}
+        return {edge.id: self._total(edge) for edge in self._edges.values()}
 
     def as_dict(self, exit_code: int, failures: dict[str, str], wall_s: float) -> dict[str, Any]:
         """The report as it is written to the file; docs/report.md describes it."""
@@ -81,9 +91,9 @@ class Report:
             "exit_code": exit_code,
             "wall_s": round(wall_s, 3),
             "failures": failures,
-            "nodes": [self._node(i) for i in self._plan.instances],
+            "nodes": [self._node(i) for i in self._instances.values()],
             "turns": self._turns(),
-            "edges": [self._edge(e) for e in self._plan.edges],
+            "edges": [self._edge(e) for e in self._edges.values()],
         }
 
     def _node(self, instance: Instance) -> dict[str, Any]:

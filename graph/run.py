@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 
 import zmq
 
-from graph.commands import Answer, Ask, CommandServer, Request
+from graph.commands import Answer, Ask, CommandServer, Request, Scale
 from graph.control import Beat, ControlServer, Failed, Gone, Heard
-from graph.errors import NodeError
+from graph.epoch import Epoch
+from graph.errors import NodeError, VoicegraphError
 from graph.events import (
     Action,
     Bury,
@@ -23,12 +24,15 @@ from graph.events import (
     Finish,
     Interrupted,
     Kill,
+    Left,
     Said,
     Send,
     Spawn,
     Tell,
     Tick,
+    WriteEpoch,
 )
+from graph.handover import Legacy, positions
 from graph.launchers.local import LocalLauncher
 from graph.links.counts import Counts
 from graph.links.stream import topics_of
@@ -36,7 +40,7 @@ from graph.log_places import begin, log_dir
 from graph.log_rotation import BYTES_MAX, HUGE, Journal, cut
 from graph.logs import level as log_level
 from graph.member import Found
-from graph.orders import events_of, refusal
+from graph.orders import events_of, refusal, scaling
 from graph.plan import Plan
 from graph.report import Report
 from graph.rundir import NodeProcess, RunDir
@@ -70,7 +74,8 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
         if not found:
             directory.write_plan(plan)
         logs = begin(plan, adopt=bool(found))
-        return _Runner(plan, directory, LocalLauncher(plan, directory, logs), tell).run(found)
+        epoch = directory.read_epoch()
+        return _Runner(epoch, directory, LocalLauncher(epoch, directory, logs), tell).run(found)
     finally:
         directory.remove()
         os.close(lock)
@@ -78,7 +83,7 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
 
 def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
     """What an earlier supervisor of this plan has left, which was killed. Nodes of another plan are ended."""
-    if directory.alive() and directory.holds(plan):
+    if directory.holds(plan) and (directory.alive() or directory.died_lately(plan.orphan_after_s)):
         return directory.registered()
     for left in directory.alive().values():
         LocalLauncher.kill_group(left.pid, signal.SIGKILL)
@@ -89,7 +94,8 @@ def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
 
 
 class _Runner:
-    def __init__(self, plan: Plan, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
+    def __init__(self, epoch: Epoch, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
+        plan = epoch.plan
         self._context: zmq.Context[Any] = zmq.Context()
         self._control = ControlServer(self._context, directory.control)
         self._commands = CommandServer(self._context, directory.commands)
@@ -98,13 +104,17 @@ class _Runner:
         self._tell = tell
         self._supervisor = Supervisor(plan)
         self._report = Report(plan)
+        for other in epoch.plans:
+            self._report.replan(other)
+        self._report.replan(plan)
         self._serving = Serving(self._supervisor, self._report, directory, log_dir(plan))
         self._interruptions = 0
-        self._stillborn: list[Event] = []  # of processes that could not be started
+        self._due: list[Event] = []  # that follow from what was done: a process could not be started, one has died
         self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
         self._poller = zmq.Poller()
         for one in (self._control.socket, self._commands.socket, self._woken):
             self._poller.register(one, zmq.POLLIN)
+        self._epoch = epoch
         self._programs = [i.id for i in plan.instances if plan.node(i.node).command]
         self._shortened_s = 0.0
         self._journal = Journal(log_dir(plan) / "supervisor.log")
@@ -137,11 +147,11 @@ class _Runner:
             self._report.spawned(instance, process.pid, process.life)
             if instance in alive:
                 self._launcher.adopt(instance, process)
-        left = {i: Found(p.life, i in alive, p.fallback) for i, p in found.items()}
-        return self._supervisor.adopt(left, time.monotonic())
+        left = {i: Found(p.life, i in alive, p.fallback, self._directory.exit_code(i, p.life) == 0) for i, p in found.items()}
+        return self._supervisor.adopt(left, time.monotonic(), self._epoch)
 
     def _wait(self) -> None:
-        if self._stillborn:
+        if self._due:
             return
         exits = self._launcher.exit_descriptors()
         quiet = exits is not None and not self._supervisor.has_deadline
@@ -158,24 +168,26 @@ class _Runner:
         while self._interruptions:
             self._interruptions -= 1
             yield Interrupted()
-        while self._stillborn:
-            yield self._stillborn.pop(0)
+        while self._due:
+            yield self._due.pop(0)
         yield from self._said()
         exits = list(self._launcher.exits())
         while exits and self._control.socket.poll(LAST_WORDS_MS):
             yield from self._said()  # its last words came before its end, though they may be on their way
         for instance, code in exits:
             yield Exited(instance, code)
-        self._shorten_logs(time.monotonic())
+        self._keep_house(time.monotonic())
         for whom, request in self._commands.receive():
             yield from self._asked(whom, request)
         yield from self._serving.look(time.monotonic())
         yield Tick()
 
-    def _shorten_logs(self, now_s: float) -> None:
-        """Of programs, which do not do it themselves, and of nodes that are too busy to; twice a second."""
+    def _keep_house(self, now_s: float) -> None:
+        """Twice a second: say that we live, and cut the logs of programs, which do not do it themselves, and of nodes that
+        are too busy to."""
         if now_s - self._shortened_s >= SHORTEN_S:
             self._shortened_s = now_s
+            self._directory.still_supervised()
             for instance in self._supervisor.members:
                 cut(self._launcher.log(instance), BYTES_MAX if instance in self._programs else 2 * HUGE)
 
@@ -194,9 +206,18 @@ class _Runner:
             self._commands.answer(whom, Answer(status=self._serving.status()))
             return
         refused = refusal(self._supervisor, request)
+        events: list[Event] = []
+        if refused is None and isinstance(request, Scale):
+            try:
+                change = scaling(self._supervisor, request, self._directory.known())
+                self._directory.check_length(change.plan)
+                events = [change]
+            except VoicegraphError as error:
+                refused = Answer(str(error))
+        elif refused is None and not isinstance(request, Scale):
+            events = list(events_of(request))
         self._commands.answer(whom, refused or Answer())
-        if refused is None:
-            yield from events_of(request)
+        yield from events
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -211,6 +232,8 @@ class _Runner:
             elif isinstance(action, Tell):
                 self._journal.note(action.level, action.text, action.instance)
                 self._tell(action, self._supervisor)
+            elif isinstance(action, WriteEpoch):
+                self._write(action.epoch)
             elif isinstance(action, Finish):
                 self._finished = action.code
 
@@ -218,17 +241,27 @@ class _Runner:
         try:
             pid = self._launcher.spawn(action.instance, action.life, action.fallback)
         except NodeError as error:  # told with the next events: the others of this start are started first
-            self._stillborn += [Said(action.instance, Failed(str(error))), Exited(action.instance, NOT_STARTED)]
+            self._due += [Said(action.instance, Failed(str(error))), Exited(action.instance, NOT_STARTED)]
         else:
             self._report.spawned(action.instance, pid, action.life)
+
+    def _write(self, epoch: Epoch) -> None:
+        self._epoch = epoch
+        self._directory.write_epoch(epoch)
+        self._launcher.replan(epoch)
+        for plan in reversed(epoch.plans):  # who leaves is counted to its end, and beyond
+            self._report.replan(plan)
 
     def _bury(self, instance: str, life: int) -> None:
         """Read what the dead had counted, and tell the others."""
         counts = Counts.read(self._directory.counts(instance, life))
         gone = Gone(instance, life)
         if counts is not None:
-            node = self._supervisor.plan.instance(instance).node
-            gone = Gone(instance, life, topics_of(node, counts.sending), counts.lane_counts())
+            sent = topics_of(self._epoch.instance(instance).node, counts.sending)
+            gone = Gone(instance, life, sent, counts.lane_counts())
+            self._due.append(Left(Legacy(instance, life, positions(counts), sent)))
+        else:
+            self._due.append(Left(Legacy(instance, life)))
         self._report.buried(instance, counts)
         for other in self._supervisor.members:
             self._control.send(other, gone)

@@ -12,17 +12,20 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from graph.epoch import Epoch
 from graph.errors import VoicegraphError
 from graph.plan import Plan
 
 SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
 LOCK = "lock"
-PLAN = "plan.msgpack"
+FILE_PLAN = "file.msgpack"  # as it was read from the file
+EPOCH = "epoch.msgpack"
 SCRATCH = "scratch"  # a link
 RINGS = "rings"  # a link, or a folder
 
@@ -152,15 +155,42 @@ class RunDir:
                 )
 
     def write_plan(self, plan: Plan) -> None:
-        (self.path / PLAN).write_bytes(msgspec.msgpack.encode(plan))
+        """A run begins, with what its file says."""
+        (self.path / FILE_PLAN).write_bytes(msgspec.msgpack.encode(plan))
+        self.write_epoch(Epoch(0, plan))
+
+    def write_epoch(self, epoch: Epoch) -> None:
+        """What is in force from now on; whoever reads at the same time finds all of it, or all of the former one."""
+        half = self.path / f"{EPOCH}.new"
+        half.write_bytes(msgspec.msgpack.encode(epoch))
+        half.rename(self.path / EPOCH)
 
     def holds(self, plan: Plan) -> bool:
-        """True when the run that this folder is of has this very plan."""
-        path = self.path / PLAN
+        """True when the run that this folder is of began with this very plan."""
+        path = self.path / FILE_PLAN
         return path.exists() and path.read_bytes() == msgspec.msgpack.encode(plan)
 
+    def read_epoch(self) -> Epoch:
+        """What is in force."""
+        return msgspec.msgpack.decode((self.path / EPOCH).read_bytes(), type=Epoch)
+
     def read_plan(self) -> Plan:
-        return msgspec.msgpack.decode((self.path / PLAN).read_bytes(), type=Plan)
+        return self.read_epoch().plan
+
+    def known(self) -> set[str]:
+        """All instances that were ever started in this run."""
+        return {file.name.rsplit(".", 2)[0] for file in self.path.glob("*.counts")}
+
+    def still_supervised(self) -> None:
+        """To be called every second or so: whoever finds the run dead knows since when."""
+        os.utime(self.path / FILE_PLAN)
+
+    def died_lately(self, within_s: float) -> bool:
+        """True when all processes of a run have died, and a supervisor lived within so many seconds: a run that ended in
+        any other way has left nothing, or only processes that had finished."""
+        codes = [self.exit_code(instance, process.life) for instance, process in self.registered().items()]
+        lately = time.time() - (self.path / FILE_PLAN).stat().st_mtime < within_s
+        return lately and any(code != 0 for code in codes)
 
     def counts(self, instance: str, life: int) -> Path:
         """What a life of an instance counts, mapped into its memory."""

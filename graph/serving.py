@@ -13,7 +13,7 @@ from graph.member import GONE, Member
 from graph.message import now_ns
 from graph.report import Report
 from graph.rundir import RunDir
-from graph.status import GraphStatus, Health, InstanceStatus
+from graph.status import ChangeStatus, GraphStatus, Health, InstanceStatus
 from graph.supervisor import Supervisor
 from graph.vitals import Vitals
 
@@ -66,7 +66,14 @@ class Serving:
             at_ns=now_ns(),
             instances=[self._instance(m) for m in self.supervisor.members.values()],
             edges=self.report.totals(),
+            change=self._change(),
         )
+
+    def _change(self) -> ChangeStatus | None:
+        transition = self.supervisor.transition
+        if transition is None:
+            return None
+        return ChangeStatus(transition.epoch.number, transition.text, transition.stage, transition.error)
 
     def _instance(self, member: Member) -> InstanceStatus:
         node = member.node.fallback if member.fallback and member.node.fallback is not None else member.node

@@ -45,6 +45,15 @@ class InstanceStatus(msgspec.Struct):
     edges: dict[str, EdgeStatistics] = {}  # by edge id: what its lives have counted at their end of it
 
 
+class ChangeStatus(msgspec.Struct):
+    """The last change of a running graph."""
+
+    number: int
+    text: str  # "'stt' gets 3 replicas instead of 1"
+    stage: Literal["meeting", "handing over", "leaving", "done", "undone"]
+    error: str = ""  # why it was undone
+
+
 class GraphStatus(msgspec.Struct):
     """A running graph."""
 
@@ -58,3 +67,4 @@ class GraphStatus(msgspec.Struct):
     at_ns: int  # monotonic: when this was true, so that two of them give rates
     instances: list[InstanceStatus] = []
     edges: dict[str, EdgeStatistics] = {}  # by edge id, both ends and all lives added up
+    change: ChangeStatus | None = None  # None: there was none since this supervisor began

@@ -43,14 +43,17 @@ from graph.control import (
     ToNode,
     Warned,
 )
+from graph.epoch import Epoch
 from graph.events import (
     Action,
     Bury,
+    ChangePlan,
     Event,
     Exited,
     Finish,
     Interrupted,
     Kill,
+    Left,
     Measured,
     Said,
     Send,
@@ -62,6 +65,7 @@ from graph.events import (
 from graph.member import ABSENT, GONE, HEARD, Found, Member, State
 from graph.plan import Plan
 from graph.status import Phase
+from graph.transition import Transition
 from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
@@ -78,6 +82,8 @@ class Supervisor:
     jitter: Callable[[], float] = random.random
     phase: Phase = "starting"
     members: dict[str, Member] = field(default_factory=dict)
+    epoch: Epoch = field(init=False)
+    transition: Transition | None = None  # the last change of the plan, under way or over
     exit_code: int = 0
     _circuits: dict[tuple[str, bool], Circuit] = field(default_factory=dict)  # by node, and whether of its fallback
     _deadline_s: float = 0.0  # of a drain, or of leaving
@@ -88,10 +94,17 @@ class Supervisor:
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
     def __post_init__(self) -> None:
-        self.members = {i.id: Member(i.id, self.plan.node(i.node)) for i in self.plan.instances}
+        self.epoch = Epoch(0, self.plan)
+        self._enlist()
+
+    def _enlist(self) -> None:
+        """Everybody who takes part has a place here."""
+        for one in self.epoch.instances:
+            if one.id not in self.members:
+                self.members[one.id] = Member(one.id, self.epoch.node(one.id))
         for node in self.plan.nodes:
             for fallback in (False, True):
-                self._circuits[node.name, fallback] = Circuit(node.restart, self.jitter)
+                self._circuits.setdefault((node.name, fallback), Circuit(node.restart, self.jitter))
 
     @property
     def failures(self) -> dict[str, str]:
@@ -110,20 +123,36 @@ class Supervisor:
         self._looked_s = now_s
         return self._start_waiting(now_s)
 
-    def adopt(self, found: Mapping[str, Found], now_s: float) -> list[Action]:
-        """Take over what an earlier supervisor has left: who lives will say how far it is, who died is started again."""
+    def adopt(self, found: Mapping[str, Found], now_s: float, epoch: Epoch | None = None) -> list[Action]:
+        """Take over what an earlier supervisor has left: who lives will say how far it is, who died is started again.
+
+        :param epoch: what was in force, where that is not the plan from the file any more.
+        """
         self._looked_s = now_s
+        changing: list[Action] = []
+        if epoch is not None:
+            self.epoch, self.plan = epoch, epoch.plan
+            self.members.clear()
+            self._enlist()
+            if epoch.before is not None:
+                self.transition = Transition(epoch, self.members, "a change that was under way")
+                changing = self.transition.resume()
         for id, left in found.items():
+            if id not in self.members:
+                continue  # it has left
             member = self.members[id]
             member.life, member.fallback = left.life, left.fallback
             member.vitality.beat(now_s)
             if left.alive:
                 member.state = "adopted"
+            elif left.ended and self.transition is not None and self.transition.leaves(id):
+                del self.members[id]
             else:
                 member.state, member.error, member.due_s = "backoff", "died while there was no supervisor", now_s
                 member.unburied = True
         alive = sum(left.alive for left in found.values())
-        return [Tell("info", f"took over {alive} running processes"), *self._start_waiting(now_s)]
+        told = f"took over {alive} running processes" if alive else "goes on where all processes had died"
+        return [Tell("info", told), *changing, *self._start_waiting(now_s)]
 
     def _start_waiting(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
@@ -137,6 +166,8 @@ class Supervisor:
         return not any(m.state in loading for m in self._of(node))
 
     def _spawn(self, member: Member, now_s: float) -> list[Action]:
+        if self.transition is not None:
+            self.transition.started(member.id)
         member.state, member.status, member.doomed, member.asked = "starting", "", "", ""
         member.due_s = now_s + member.node.start_within_s
         member.vitality = Vitality(now_s)
@@ -161,6 +192,10 @@ class Supervisor:
             return self._interrupted(now_s)
         if isinstance(event, StopNode):
             return self._stop_node(event, now_s)
+        if isinstance(event, ChangePlan):
+            return self._change(event, now_s)
+        if isinstance(event, Left):
+            return self.transition.left(event.legacy) if self.transition is not None else []
         if isinstance(event, StartNode):
             return [a for m in self._of(event.node) if m.state in ABSENT and not m.final for a in self._retry(m, now_s)]
         return self._tick(now_s)
@@ -187,7 +222,7 @@ class Supervisor:
             member.state = "ending"
         if isinstance(message, Drained) and member.state in ("running", "ending"):
             member.state = "drained"
-        return []
+        return self.transition.said(member.id, message) if self.transition is not None else []
 
     def _hello(self, member: Member) -> list[Action]:
         if self.phase == "leaving":
@@ -203,7 +238,7 @@ class Supervisor:
 
     def _ready(self, member: Member, now_s: float) -> list[Action]:
         member.state, member.due_s = "ready", None
-        return self._run(member, now_s) if self.phase in ("running", "draining") else []
+        return []  # `_settle` lets it run, when it may
 
     def _run(self, member: Member, now_s: float) -> list[Action]:
         member.state, member.well_s = "running", now_s
@@ -222,8 +257,6 @@ class Supervisor:
         actions: list[Action] = []
         if beat.course in ("running", "ending", "drained") and self.phase == "starting":
             self.phase = "running"
-            ready = [m for m in self.members.values() if m.state == "ready"]
-            actions = [a for m in ready for a in self._run(m, now_s)]
         if beat.draining and self.phase == "running":
             actions += self._drain(now_s)
         if beat.course == "ready":
@@ -248,6 +281,10 @@ class Supervisor:
         if self.phase == "leaving":
             member.state = "stopped"
             return [] if asked or member.id in self._blamed else self._blame(member, why)
+        if self.transition is not None and self.transition.leaves(member.id):
+            return self._gone_for_good(member, why)
+        if self.transition is not None and self.transition.stage == "undone" and member.id in self.transition.epoch.joining:
+            return self._gone_for_good(member, "")
         if member.asked:
             return self._left(member, now_s)
         if member.state == "drained":
@@ -282,6 +319,14 @@ class Supervisor:
         else:
             yield from self._open(member, why, now_s)
 
+    def _gone_for_good(self, member: Member, why: str) -> list[Action]:
+        """It was to leave: by itself when it had finished, or it died before."""
+        del self.members[member.id]
+        if member.state == "drained":
+            return self._to_all(Absent(member.id, final=True))
+        told = [Tell("warning", f"{why}, while it was leaving", member.id)] if why else []
+        return [*told, *self._bury(member), *self._to_all(Absent(member.id, final=True))]
+
     def _bury(self, member: Member) -> list[Action]:
         member.life += 1
         return [Bury(member.id, member.life - 1)]
@@ -292,6 +337,8 @@ class Supervisor:
             member.due_s = now_s + SOON_S
             return []
         member.unburied = False
+        if self.transition is not None and self.transition.leaves(member.id):
+            return self._gone_for_good(member, member.error)
         return [*self._bury(member), *self._spawn(member, now_s)]
 
     def _open(self, member: Member, why: str, now_s: float) -> Iterator[Action]:
@@ -357,6 +404,45 @@ class Supervisor:
         member.asked, member.due_s = what, now_s + LEAVE_WITHIN_S
         loading = member.state == "starting"
         return [Kill(member.id, signal.SIGTERM)] if loading else [Send(member.id, Stop())]
+
+    def _change(self, event: ChangePlan, now_s: float) -> list[Action]:
+        """Turn the graph into another; call when none of its changes is under way."""
+        self.epoch = Epoch(self.epoch.number + 1, event.plan, before=self.plan)
+        self.plan = event.plan
+        self._enlist()
+        self.transition = Transition(self.epoch, self.members, event.text)
+        spawned = [a for id in sorted(self.epoch.joining) for a in self._spawn(self.members[id], now_s)]
+        return [Tell("info", event.text), *self.transition.begin(), *spawned]
+
+    def _go_on_changing(self) -> list[Action]:
+        """Whatever has become possible in a change of the plan."""
+        transition = self.transition
+        if transition is None or transition.over:
+            return []
+        ending = self.phase != "running" and transition.stage == "meeting"
+        actions = transition.undo("the graph is ending") if ending else transition.step()
+        for member in self.members.values():
+            if member.asked and member.due_s is None:
+                member.due_s = self._looked_s + LEAVE_WITHIN_S
+        return [*actions, *self._changed(transition)]
+
+    def _changed(self, transition: Transition) -> list[Action]:
+        """What is in force now, where that is another."""
+        if transition.stage == "done":
+            self.epoch = transition.epoch.settled()
+            return [Tell("info", f"done: {transition.text}")]
+        if transition.stage == "undone":
+            self.epoch = transition.epoch.undone()
+            self.plan = self.epoch.plan
+            for id in transition.epoch.joining:
+                self._circuits[self.members[id].node.name, False].close()
+                member = self.members.get(id)
+                if member is not None and member.state in GONE:
+                    del self.members[id]
+                elif member is not None:
+                    member.asked, member.due_s = "stop", self._looked_s + LEAVE_WITHIN_S
+            return [Tell("error", f"not done: {transition.text}: {transition.error}; the graph goes on as it was")]
+        return []
 
     def _interrupted(self, now_s: float) -> list[Action]:
         first, self._interrupted_before = not self._interrupted_before, True
@@ -452,11 +538,13 @@ class Supervisor:
 
     def _settle(self, now_s: float) -> list[Action]:
         """What follows from the state as a whole, whatever event led to it."""
-        actions: list[Action] = []
+        actions: list[Action] = self._go_on_changing()
         if self.phase == "starting" and all(m.state in ("ready", *ABSENT) for m in self.members.values()):
             actions += self._all_ready(now_s)
         if self.phase in ("running", "draining"):
             for member in self.members.values():
+                if member.state == "ready" and not (self.transition is not None and self.transition.holds(member.id)):
+                    actions += self._run(member, now_s)
                 if member.state in ABSENT and not member.final and self._never_again(member):
                     member.final, member.retry_s = True, None
                     actions += self._to_all(Absent(member.id, final=True))

@@ -9,7 +9,8 @@ from typing import Any
 import zmq
 
 from graph.control import Absent, Gone
-from graph.links.base import Arrival, Ended, Route, partitions_of_replica
+from graph.epoch import Epoch
+from graph.links.base import Arrival, Ended, Route
 from graph.links.counts import Counts, EdgeStatistics, Index
 from graph.links.dealer import Parcel
 from graph.links.hearing import StreamIn
@@ -19,12 +20,13 @@ from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
 from graph.links.stream import StreamOut, topics_of
 from graph.links.taking import QueueIn
-from graph.message import BodyDecoder
+from graph.message import BodyDecoder, now_ns
 from graph.node import Node
-from graph.plan import Edge, Instance, Plan
+from graph.plan import Edge, Instance
 from graph.rundir import RunDir
 
 SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
+FORGET_NS = 5_000_000_000  # after an instance has left: by then all has been read that it has said
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
 
@@ -33,7 +35,7 @@ class Wiring:
 
     def __init__(
         self,
-        plan: Plan,
+        epoch: Epoch,
         instance: Instance,
         life: int,
         cls: type[Node],
@@ -41,16 +43,19 @@ class Wiring:
         set_aside: Callable[[Edge, list[Parcel]], None],
     ) -> None:
         self.context: zmq.Context[Any] = zmq.Context()
-        self._plan = plan
+        self.epoch = epoch
+        self._plan = plan = epoch.plan
         self._me = instance
         self._life = life
+        self._run = run
         self._endpoint = run.endpoint
-        self._foreign = {i.id for i in plan.instances if plan.node(i.node).command}  # they map no memory of ours
-        into = [e for e in plan.edges if e.consumer == instance.node]
-        out = [e for e in plan.edges if e.producer == instance.node]
-        self.counts = self._make_counts(run, life, into, out, list(cls.outputs()))
+        self._foreign = {i.id for i in epoch.instances if epoch.node(i.id).command}  # they map no memory of ours
+        self._into = into = [e for e in epoch.edges if e.consumer == instance.node]
+        self._out = out = [e for e in epoch.edges if e.producer == instance.node]
+        self._gone: dict[str, int] = {}  # by instance that has left, when its links may be taken down
+        self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
-        self._consumers = {i.id for e in out if e.link == "stream" for i in self._instances(e.consumer)}
+        self._consumers = self._stream_consumers()
         depth = max(SOCKET_DEPTH, max([e.depth for e in out + into if e.link == "stream"], default=1000))
         self.streams_out = StreamOut(
             self.context,
@@ -70,7 +75,7 @@ class Wiring:
             plan.max_message,
             lambda producer, port: self.counts.expecting[producer, port],
             self._payloads_in,
-            lambda producer, life: self._left_behind(run, producer, life),
+            self._left_behind,
         )
         self.credit = CreditIn(self.context, self._endpoint(instance.credit)) if instance.credit else None
         self.queues_in = self._make_queues_in(life, cls.repeatable) if instance.work else None
@@ -87,33 +92,42 @@ class Wiring:
         for edge in into:
             self._listen(edge)
         self.streams_in.subscribe_notices()
+        if epoch.committed:
+            self.part_queues()
 
-    def _make_counts(self, run: RunDir, life: int, into: list[Edge], out: list[Edge], ports: list[str]) -> Counts:
-        streams, queues = [e for e in into if e.link == "stream"], [e for e in into if e.link == "queue"]
+    def _stream_consumers(self) -> set[str]:
+        return {i.id for e in self._out if e.link == "stream" for i in self._instances(e.consumer)}
+
+    def _make_counts(self, life: int, ports: list[str]) -> Counts:
         index = Index(
-            edges=[e.id for e in into] + [e.id for e in out if e.link == "queue"],
-            lanes=[(e.id, p.id) for e in queues for p in self._instances(e.producer)],
+            edges=[e.id for e in self._into] + [e.id for e in self._out if e.link == "queue"],
+            lanes=self._lanes(),
             sending=ports,
-            expecting=sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)}),
+            expecting=self._expected(),
         )
         # What was sent since the former life died is lost, and will be seen to be. A life that was killed before it had
         # come so far has left nothing.
-        left = (Counts.read(run.counts(self._me.id, former)) for former in reversed(range(life)))
-        return Counts.create(
-            run.counts(self._me.id, life), index, next((counts for counts in left if counts is not None), None)
-        )
+        left = (Counts.read(self._run.counts(self._me.id, former)) for former in reversed(range(life)))
+        former = next((counts for counts in left if counts is not None), None)
+        return Counts.create(self._run.counts(self._me.id, life), index, former)
 
-    def _left_behind(self, run: RunDir, producer: str, life: int) -> dict[str, int] | None:
+    def _lanes(self) -> list[tuple[str, str]]:
+        return [(e.id, p.id) for e in self._into if e.link == "queue" for p in self._instances(e.producer)]
+
+    def _expected(self) -> list[tuple[str, str]]:
+        streams = (e for e in self._into if e.link == "stream")
+        return sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)})
+
+    def _left_behind(self, producer: str, life: int) -> dict[str, int] | None:
         """What a life of a producer has sent, from its own counters."""
-        counts = Counts.read(run.counts(producer, life))
-        return None if counts is None else topics_of(self._plan.instance(producer).node, counts.sending)
+        counts = Counts.read(self._run.counts(producer, life))
+        node = next((e.producer for e in self._into for i in self._instances(e.producer) if i.id == producer), "")
+        return None if counts is None else topics_of(node, counts.sending)
 
     def _make_payloads(self, run: RunDir, life: int) -> None:
         capacity = self._plan.shared_memory
-        feeds = any(e.producer == self._me.node for e in self._plan.edges)
-        takes = any(e.consumer == self._me.node for e in self._plan.edges)
-        ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and feeds else None
-        ring_in = RingIn(run.rings, self._me.id, life) if capacity and takes else None
+        ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and self._out else None
+        ring_in = RingIn(run.rings, self._me.id, life) if capacity and self._into else None
         self._payloads_out = PayloadsOut(ring_out, self._readers, self._foreign)
         self._payloads_in = PayloadsIn(ring_in)
 
@@ -121,12 +135,15 @@ class Wiring:
     def _readers(self, port: str, partition: int) -> Collection[str] | None:
         """Who will read what is published on a port: of replicas the one whose sessions lie in that partition."""
         found = set()
-        for edge in self._plan.edges:
-            if (edge.producer, edge.port, edge.link) == (self._me.node, port, "stream"):
+        for edge in self._out:
+            if (edge.port, edge.link) == (port, "stream"):
                 consumers = self._instances(edge.consumer)
                 if self._foreign and not self._foreign.isdisjoint(c.id for c in consumers):
                     return None
-                found |= {c.id for c in consumers if partition in partitions_of_replica(c.replica, len(consumers))}
+                for consumer in consumers:
+                    share = self.epoch.share(consumer.id)
+                    if partition in share.now | share.then:
+                        found.add(consumer.id)
         return found
 
     def _make_queues_in(self, life: int, repeatable: bool) -> QueueIn:
@@ -155,34 +172,41 @@ class Wiring:
         )
 
     def _instances(self, node: str) -> list[Instance]:
-        return [i for i in self._plan.instances if i.node == node]
+        return self.epoch.of(node)
 
     def _listen(self, edge: Edge) -> None:
         producers = self._instances(edge.producer)
         route = self.routes[edge.id]
-        replicas = len(self._instances(self._me.node))
         for producer in producers:
             if producer.id in self._foreign:
                 continue
             self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
         if edge.link == "queue" and self.queues_in is not None:
-            self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], replicas > 1)
+            self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], self._shared)
         else:
-            self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], self._me.replica, replicas)
+            share = self.epoch.share(self._me.id)
+            self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], share.now, share.gained)
+
+    @property
+    def _shared(self) -> bool:
+        """True where there are other replicas of this node."""
+        return len(self._instances(self._me.node)) > 1
+
+    def greet(self) -> None:
+        """Loaded: whoever gives out work may begin."""
+        if self.queues_in is not None:
+            self.queues_in.greet()
 
     @property
     def ready(self) -> bool:
         """True once every link stands at both ends: nothing sent from now on is lost for want of a listener."""
-        return self.streams_out.ready and self.streams_in.ready and all(q.ready for q in self._queues_out)
+        streams = self.streams_out.ready and self.streams_in.ready and self.streams_in.starts is not None
+        return streams and all(queue.ready for queue in self._queues_out)
 
     @property
     def awaited(self) -> dict[str, set[str]]:
         """By input edge, the producer instances whose end the drain waits for."""
-        return {
-            e.id: {p.id for p in self._instances(e.producer)}
-            for e in self._plan.edges
-            if e.consumer == self._me.node and not e.feedback
-        }
+        return {e.id: {p.id for p in self._instances(e.producer)} for e in self._into if not e.feedback}
 
     def poller(self, *descriptors: Any) -> zmq.Poller:
         """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""
@@ -232,6 +256,8 @@ class Wiring:
         for queue in self._queues_out:
             queue.absent(notice.instance, notice.final)
         edges = tuple(edge for edge, producers in self.awaited.items() if notice.instance in producers)
+        if notice.final and all(notice.instance != i.id for i in self.epoch.plan.instances):
+            self._left(notice.instance)
         return Ended(notice.instance, edges) if notice.final and edges else None
 
     def expected(self, instance: str) -> None:
@@ -239,6 +265,81 @@ class Wiring:
         self.streams_in.absent(instance, False)
         for queue in self._queues_out:
             queue.expected(instance)
+
+    # ---------------------------------------------------------------- a change of the plan
+
+    def replan(self, epoch: Epoch) -> None:
+        """Meet those that come; during a change those that leave stay, and after it they are forgotten."""
+        self.epoch, self._plan = epoch, epoch.plan
+        self._into = [e for e in epoch.edges if e.consumer == self._me.node]
+        self._out = [e for e in epoch.edges if e.producer == self._me.node]
+        self._consumers = self._stream_consumers()
+        self._readers.cache_clear()
+        known = self.counts
+        known.extend(
+            Index(
+                lanes=[key for key in self._lanes() if key not in known.lanes],
+                expecting=[key for key in self._expected() if key not in known.expecting],
+            )
+        )
+        for edge in self._into:
+            for producer in self._instances(edge.producer):
+                self._meet_producer(edge, producer)
+        for queue in self._queues_out:
+            for taker in self._instances(queue.edge.consumer):
+                queue.meet(taker.id, self._endpoint(taker.work))
+        if self.queues_in is not None:
+            self.queues_in.share(self._shared)
+        share = epoch.share(self._me.id)
+        self.streams_in.let_go(share.then)
+        gained = share.then - self.streams_in.partitions
+        if gained and any(e.link == "stream" for e in self._into):
+            self.streams_in.gain(gained, epoch.number)
+
+    def _meet_producer(self, edge: Edge, producer: Instance) -> None:
+        if producer.id not in self._foreign:
+            self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
+        if edge.link == "queue" and self.queues_in is not None:
+            self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
+        else:
+            self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out))
+
+    @property
+    def node(self) -> str:
+        """The name of the node that this is an instance of."""
+        return self._me.node
+
+    def heard_from(self) -> dict[str, tuple[str, ...]]:
+        """By producer instance, the streams that we listen to."""
+        streams = [e for e in self._into if e.link == "stream"]
+        producers = {p.id: p.node for e in streams for p in self._instances(e.producer)}
+        return {id: tuple(e.id for e in streams if e.producer == node) for id, node in producers.items()}
+
+    def follow(self, giver: str, life: int, said: dict[str, int]) -> None:
+        """What we publish from now on comes behind what another instance of the node has said."""
+        self.streams_out.follow(self._consumers, giver, life, said)
+
+    def part_queues(self) -> None:
+        """The hand-over has begun: takers that leave get nothing more."""
+        for queue in self._queues_out:
+            queue.part(self.epoch.leaving)
+
+    def _left(self, instance: str) -> None:
+        """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
+        for queue in self._queues_out:
+            queue.forget(instance)
+        self._gone[instance] = now_ns() + FORGET_NS
+
+    def look(self, now_ns: int, deliver: Callable[[Arrival | Ended], None]) -> None:
+        """To be called now and then, for what has been waited for long enough."""
+        if self.queues_in is not None:
+            self.queues_in.look(now_ns)
+        self.streams_in.look(deliver)
+        for instance in [one for one, due_ns in self._gone.items() if now_ns >= due_ns]:
+            del self._gone[instance]
+            self.streams_in.forget(instance)
+            if self.queues_in is not None:
+                self.queues_in.forget(instance)
 
     @property
     def trouble(self) -> str:
@@ -248,8 +349,7 @@ class Wiring:
     @property
     def needs_look_out(self) -> bool:
         """True where somebody waits while a handler runs long: a stream, or a producer with other takers than this one."""
-        shared = len(self._instances(self._me.node)) > 1
-        return any(route.edge.link == "stream" or shared for route in self.routes.values())
+        return any(route.edge.link == "stream" or self._shared for route in self.routes.values())
 
     def acknowledge(self) -> None:
         """Send all acknowledgements held back."""

@@ -17,6 +17,7 @@ from typing import NoReturn
 from graph import logs
 from graph.control import Beat, ControlClient, Failed, Stop, Warned
 from graph.dead_letters import dead_letters_file, keep
+from graph.epoch import Epoch
 from graph.errors import NodeError, VoicegraphError
 from graph.links.dealer import Parcel
 from graph.links.receipts import Origin
@@ -24,26 +25,27 @@ from graph.log_places import log_dir
 from graph.log_rotation import rotate
 from graph.loop import Loop, Stopped
 from graph.node import Node
-from graph.plan import Edge, Instance, Plan, PlannedNode
+from graph.plan import Edge, Instance, PlannedNode
 from graph.registry import load_class
 from graph.rundir import RunDir
 from graph.wiring import Wiring
 
 
-def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, plan: Plan | None = None) -> int:
-    """Run one instance of the plan that lies in `run_dir`, and may have been read from there already."""
+def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, epoch: Epoch | None = None) -> int:
+    """Run one instance of what lies in `run_dir`, and may have been read from there already."""
     run = RunDir(run_dir)
-    plan = plan or run.read_plan()
-    instance = plan.instance(instance_id)
+    epoch = epoch or run.read_epoch()
+    instance = epoch.instance(instance_id)
     logs.configure(instance=instance_id, node=instance.node, life=life, pid=os.getpid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
-    return _Worker(run, plan, plan.working(instance.node, fallback), instance, life).run()
+    return _Worker(run, epoch, epoch.working(instance_id, fallback), instance, life).run()
 
 
 class _Worker:
-    def __init__(self, run: RunDir, plan: Plan, planned: PlannedNode, instance: Instance, life: int) -> None:
+    def __init__(self, run: RunDir, epoch: Epoch, planned: PlannedNode, instance: Instance, life: int) -> None:
         self._dir = run
-        self._plan = plan
+        self._epoch = epoch
+        self._plan = plan = epoch.plan
         self._planned = planned
         self._instance = instance
         self._life = life
@@ -94,12 +96,14 @@ class _Worker:
         cls = load_class(planned.target)
         if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
             os.chdir(Path(planned.resources.cwd).expanduser())
-        wiring = Wiring(self._plan, self._instance, self._life, cls, self._dir, self._set_aside)
+        wiring = Wiring(self._epoch, self._instance, self._life, cls, self._dir, self._set_aside)
         name = self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}"
         origin = Origin(name, wiring.counts.origin)
         node: Node | None = None
         try:
-            self._loop = Loop(self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message)
+            self._loop = Loop(
+                self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message, self._dir.read_epoch
+            )
             loop = self._loop
             logs.message_in_hand(lambda: loop.in_hand)
             node = cls(cls.Config(**planned.config), self._loop)

@@ -88,18 +88,26 @@ def scale(
     node: Node,
     replicas: Annotated[int, typer.Argument(min=1, max=64, help="How many replicas it shall have.")],
     graph: OfGraph = None,
+    wait: Annotated[bool, typer.Option(help="Wait until it is done.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Change the number of replicas of a node while the graph runs. Not possible yet: the graph says so.
+    """Change the number of replicas of a node while the graph runs.
 
-    Exit codes: 0; 1 no graph is running, or the order was refused; 2 there is no such graph or node.
+    New ones load first; then sessions and work are shared out anew, with nothing lost, doubled or overtaken, and what a
+    node knows of a session goes along. If a new one cannot load, all stays as it was. The file is not changed.
+
+    Exit codes: 0; 1 no graph is running, the order was refused, or a new replica has failed; 2 there is no such graph or node.
     """
     from graph.commands import Scale
     from graph.running import pick
 
     running = pick(graph)
     running.check_node(node)
-    _order(running, Scale(node, replicas), f"'{node}' gets {replicas} replicas", as_json)
+    _ask(running, Scale(node, replicas))
+    if wait:
+        _see_changed(running)
+    many = f"{replicas} replica{'s' if replicas != 1 else ''}"
+    _say(f"'{node}' has {many}" if wait else f"'{node}' gets {many}", as_json)
 
 
 def _see_off(running: Running) -> None:
@@ -116,6 +124,28 @@ def _see_off(running: Running) -> None:
                 shown.update(f"ending: {len(left)} processes left ({named})" if left else "ending")
             time.sleep(LOOK_S)
     running.check_left()
+
+
+def _see_changed(running: Running) -> None:
+    """Wait until the change that was ordered is done; on a terminal, tell how far it is.
+
+    :raises CommandError: it was undone.
+    """
+    from rich.console import Console
+
+    from graph.commands import CommandClient, CommandError
+
+    with CommandClient(Path(running.directory.path)) as client, Console(stderr=True, highlight=False).status("") as shown:
+        while True:
+            status = client.status()
+            change = status.change
+            if change is None or change.stage == "done":
+                return
+            if change.stage == "undone":
+                raise CommandError(f"not done: {change.error}; the graph goes on as it was")
+            loading = [f"{one.instance} {one.text}" for one in status.instances if one.health == "loading"]
+            shown.update(", ".join(loading) or change.stage)
+            time.sleep(LOOK_S)
 
 
 def _order(running: Running, request: Request, done: str, as_json: bool) -> None:

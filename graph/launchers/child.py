@@ -16,8 +16,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from graph.epoch import Epoch
 from graph.launchers.requests import SpawnChild
-from graph.plan import Plan
 
 _SYSTEM = ctypes.CDLL(None)  # loaded before the fork
 _PR_SET_NAME = 15  # linux/prctl.h
@@ -26,7 +26,7 @@ _NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 _ARG_START, _ARG_END = 47, 48  # fields of proc(5) stat, counted from 0
 
 
-def become(request: SpawnChild, run_dir: Path, plan: Plan | None, go: int, problem: int) -> NoReturn:
+def become(request: SpawnChild, run_dir: Path, epoch: Epoch | None, go: int, problem: int) -> NoReturn:
     """Be the node that was asked for. What cannot be done is written to `problem`, which is closed when all went well.
 
     Nothing is done before a byte has come through `go`: a nursery that dies before it has noted us down takes us along.
@@ -47,7 +47,7 @@ def become(request: SpawnChild, run_dir: Path, plan: Plan | None, go: int, probl
             os.write(problem, str(error).encode(errors="replace"))
             os._exit(code)
         os.close(problem)
-        code = _work(request, run_dir, plan)
+        code = _work(request, run_dir, epoch)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
@@ -119,7 +119,7 @@ def _execute(command: tuple[str, ...]) -> NoReturn:
         raise _Problem(f"'{command[0]}' cannot be executed: {told}") from error
 
 
-def _work(request: SpawnChild, run_dir: Path, plan: Plan | None) -> int:
+def _work(request: SpawnChild, run_dir: Path, epoch: Epoch | None) -> int:
     from graph.worker import main
 
     arguments = [str(run_dir), request.instance, str(request.life), *(["fallback"] if request.fallback else [])]
@@ -131,7 +131,7 @@ def _work(request: SpawnChild, run_dir: Path, plan: Plan | None) -> int:
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
     gc.enable()
-    return main(run_dir, request.instance, request.life, request.fallback, plan)
+    return main(run_dir, request.instance, request.life, request.fallback, epoch)
 
 
 def _name(name: str, title: str) -> None:

@@ -17,11 +17,12 @@ from pathlib import Path
 
 import msgspec
 
+from graph.epoch import Epoch
 from graph.launchers.asking import NurseryClient
 from graph.launchers.requests import SpawnChild
 from graph.launchers.resources import check_environment, environment, needs_fresh_process, working_directory
 from graph.node_file import VARIABLE, node_file
-from graph.plan import Plan, PlannedNode
+from graph.plan import PlannedNode
 from graph.rundir import NodeProcess, RunDir, process_of, unburied
 
 CODE_WITHIN_S = 5.0  # that a nursery which is busy, or has been stopped, may take over a dead child
@@ -39,8 +40,8 @@ class _Watched:
 class LocalLauncher:
     """Starts, watches and kills the processes of one run. Where an earlier supervisor has left some, `adopt` them."""
 
-    def __init__(self, plan: Plan, run: RunDir, logs: Path) -> None:
-        self._plan = plan
+    def __init__(self, epoch: Epoch, run: RunDir, logs: Path) -> None:
+        self._epoch = epoch
         self._run = run
         self._logs = logs
         self._scratch = run.make_scratch()
@@ -51,6 +52,10 @@ class LocalLauncher:
         self._unwatched = 0  # of them, those without a descriptor
         self._ends = select.epoll() if hasattr(select, "epoll") and hasattr(os, "pidfd_open") else None
 
+    def replan(self, epoch: Epoch) -> None:
+        """What is started from now on is of this epoch."""
+        self._epoch = epoch
+
     def log(self, instance: str) -> Path:
         """The file that holds what an instance printed."""
         return self._logs / f"{instance}.log"
@@ -60,7 +65,7 @@ class LocalLauncher:
 
         :raises NodeError: the system cannot execute the program, or does not give it its `resources`.
         """
-        node = self._plan.working(self._plan.instance(instance).node, fallback)
+        node = self._epoch.working(instance, fallback)
         request = self._request(node, instance, life, fallback)
         with self.log(instance).open("ab") as log:
             answer = self._nursery.spawn(request, STDOUT if node.terminal else log.fileno(), log.fileno())
@@ -138,7 +143,7 @@ class LocalLauncher:
         command: tuple[str, ...] = ()
         if node.command:
             told = self._run.node_file(instance)
-            described = node_file(self._plan, self._plan.instance(instance), life, self._run, fallback)
+            described = node_file(self._epoch.plan, self._epoch.instance(instance), life, self._run, fallback)
             told.write_bytes(msgspec.json.encode(described))
             variables[VARIABLE] = str(told)
             command = node.command

@@ -21,10 +21,10 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from graph.epoch import Epoch
 from graph.launchers.child import become
 from graph.launchers.requests import REQUEST_BYTES, FromNursery, Leave, Refused, SpawnChild, Spawned, encode, to_nursery
-from graph.plan import Plan
-from graph.rundir import PLAN, RunDir, process_of
+from graph.rundir import EPOCH, RunDir, process_of
 
 # Packets keep requests apart; where there are none a stream does, since nobody asks before the last answer has come.
 KIND = socket.SOCK_SEQPACKET if sys.platform.startswith("linux") else socket.SOCK_STREAM
@@ -52,8 +52,8 @@ class Nursery:
         self._children: dict[int, _Child] = {}
         self._connections: set[socket.socket] = set()
         self._leaving = False
-        self._plan: Plan | None = None
-        self._plan_id: _Identity | None = None
+        self._epoch: Epoch | None = None
+        self._epoch_id: _Identity | None = None
         self._listener = socket.socket(socket.AF_UNIX, KIND)
         run.nursery.unlink(missing_ok=True)
         self._listener.bind(str(run.nursery))
@@ -152,7 +152,7 @@ class Nursery:
 
     def _spawn(self, request: SpawnChild, stdout: int, stderr: int) -> FromNursery:
         self._run.exit_file(request.instance, request.life).unlink(missing_ok=True)
-        plan = None if request.command else self._read_plan()
+        epoch = None if request.command else self._read_epoch()
         go_read, go = os.pipe()
         problem, problem_write = os.pipe()
         pid = os.fork()
@@ -165,7 +165,7 @@ class Nursery:
             os.close(stdout)
             os.close(stderr)
             self._close()
-            become(request, self._run.path, plan, go_read, problem_write)
+            become(request, self._run.path, epoch, go_read, problem_write)
         os.close(go_read)
         os.close(problem_write)
         try:
@@ -184,17 +184,17 @@ class Nursery:
             os.close(problem)
         return Spawned(pid, process.started if process is not None else -1)
 
-    def _read_plan(self) -> Plan | None:
+    def _read_epoch(self) -> Epoch | None:
         """Read once for all children, unless it is another by now; what a child cannot have from here it reads itself."""
-        identity = _identity(self._run.path / PLAN)
-        if identity != self._plan_id:
+        identity = _identity(self._run.path / EPOCH)
+        if identity != self._epoch_id:
             try:
-                self._plan = self._run.read_plan()
+                self._epoch = self._run.read_epoch()
             except (OSError, msgspec.DecodeError):
                 return None
-            self._plan_id = identity
+            self._epoch_id = identity
             gc.freeze()
-        return self._plan
+        return self._epoch
 
     def _close(self) -> None:
         """In a child: let go of all that is ours."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 import zmq
 
 from graph.errors import MessageError, NodeError
-from graph.links.counts import ASTRAY, DEPTH, DEPTH_MAX, PARTITIONS, REJECTED, Cells, EdgeStatistics, statistics
+from graph.links.counts import ASTRAY, DEPTH, DEPTH_MAX, REJECTED, Cells, EdgeStatistics, statistics
 from graph.message import BodyDecoder, Header, Kind, Message, decode_header
 from graph.plan import Edge
 
@@ -31,31 +28,6 @@ TOLD = 200  # characters of a reason that come from outside
 MISSING_MAX = 2**32  # messages; a number that says that more were lost tells nothing, and its sum would not fit a counter
 
 RECONNECT_MS = 10  # libzmq's default of 100 ms would eat a quick restart
-
-
-@lru_cache(maxsize=4096)
-def partition_of(session: str) -> int:
-    """The partition a session's messages travel in: the same in every process and run."""
-    return zlib.crc32(session.encode()) % PARTITIONS
-
-
-def partitions_of_replica(replica: int, replicas: int) -> list[int]:
-    """The partitions a replica listens to, by rendezvous hashing: few move when replicas come or go.
-
-    Source: Thaler, Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM ToN 1998.
-    """
-    return [p for p, winner in enumerate(_winners(replicas)) if winner == replica]
-
-
-@cache
-def _winners(replicas: int) -> list[int]:
-    """By partition, the replica that has it. (A CRC will not do: those of "3/0" and "3/1" always differ in the same bits,
-    so that one of two replicas won everything.)"""
-
-    def weight(partition: int, replica: int) -> bytes:
-        return sha256(f"{partition}/{replica}".encode()).digest()
-
-    return [max(range(replicas), key=lambda r: weight(p, r)) for p in range(PARTITIONS)]
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import mmap
 import os
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import count
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -142,12 +143,24 @@ class Index(msgspec.Struct):
 
 
 class Counts:
-    """The cells of one life of one instance. Made with a file, or in plain memory (in tests)."""
+    """The cells of one life of one instance. Made with a file, or in plain memory (in tests).
+
+    What an instance comes to know while it runs is counted in more files beside the first, so that no cell ever moves.
+    """
 
     def __init__(self, index: Index, memory: memoryview) -> None:
-        self.index = index
+        self.edges: dict[str, Cells] = {}
+        self.lanes: dict[tuple[str, str], Cells] = {}
+        self.sending: dict[str, Cells] = {}
+        self.expecting: dict[tuple[str, str], Cells] = {}
+        self._path: Path | None = None
+        self._files = 0
+        self.origin = memory.cast("Q")[:1]  # how many of the messages that began here are done
+        self._add(index, memory)
+
+    def _add(self, index: Index, memory: memoryview) -> None:
         cells = memory.cast("Q")
-        at = 0
+        at = 1
 
         def take(names: Iterable[Name], each: int) -> dict[Name, Cells]:
             nonlocal at
@@ -157,12 +170,20 @@ class Counts:
                 at += each
             return found
 
-        self.origin = cells[:1]  # how many of the messages that began here are done
-        at = 1
-        self.edges = take(index.edges, EDGE_CELLS)
-        self.lanes = take(index.lanes, LANE_CELLS)
-        self.sending = take(index.sending, STREAM_CELLS)
-        self.expecting = take(index.expecting, STREAM_CELLS)
+        self.edges |= take(index.edges, EDGE_CELLS)
+        self.lanes |= take(index.lanes, LANE_CELLS)
+        self.sending |= take(index.sending, STREAM_CELLS)
+        self.expecting |= take(index.expecting, STREAM_CELLS)
+
+    def extend(self, index: Index) -> None:
+        """More cells, all 0."""
+        if not (index.edges or index.lanes or index.sending or index.expecting):
+            return
+        if self._path is None:
+            self._add(index, memoryview(bytearray(self.size(index))))
+            return
+        self._files += 1
+        self._add(index, _make(_more(self._path, self._files), index))
 
     @staticmethod
     def size(index: Index) -> int:
@@ -177,33 +198,35 @@ class Counts:
 
     @classmethod
     def create(cls, path: Path, index: Index, former: Counts | None = None) -> Counts:
-        """Make the file of a new life and map it. It expects what its `former` life, of the same index, did."""
-        head = msgspec.msgpack.encode(index)
-        start = _aligned(8 + len(head))
-        total = start + cls.size(index)
-        # Made whole and then named: whoever finds the name finds all of it.
-        half = path.with_name(path.name + ".new")
-        half.write_bytes(len(head).to_bytes(8, "little") + head.ljust(start - 8, b"\0") + bytes(total - start))
-        counts = cls(index, memoryview(_map(half, mmap.ACCESS_WRITE))[start:total])
-        if former is not None:
-            counts.origin[0] = former.origin[0]
-            for key, cells in counts.expecting.items():
-                cells[:] = former.expecting[key]
-                cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])
-        half.rename(path)
+        """Make the file of a new life and map it. It expects what its `former` life did."""
+
+        def inherit(memory: memoryview) -> None:
+            if former is None:
+                return
+            made = cls(index, memory)
+            made.origin[0] = former.origin[0]
+            for key, cells in made.expecting.items():
+                if key in former.expecting:
+                    cells[:] = former.expecting[key]
+                    cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])
+
+        counts = cls(index, _make(path, index, inherit))
+        counts._path = path
         return counts
 
     @classmethod
     def read(cls, path: Path) -> Counts | None:
         """The cells that a life has left; None when there is no such file."""
         try:
-            mapped = _map(path, mmap.ACCESS_READ)
+            counts = cls(*_read(path))
         except FileNotFoundError:
             return None
-        length = int.from_bytes(mapped[:8], "little")
-        index = msgspec.msgpack.decode(mapped[8 : 8 + length], type=Index)
-        start = _aligned(8 + length)
-        return cls(index, memoryview(mapped)[start : start + cls.size(index)])
+        for number in count(1):
+            try:
+                counts._add(*_read(_more(path, number)))
+            except FileNotFoundError:
+                return counts
+        return counts
 
     def statistics(self) -> dict[str, EdgeStatistics]:
         """By edge id."""
@@ -226,6 +249,31 @@ class Counts:
     def sent(self) -> dict[str, int]:
         """By output port, the messages sent on its stream."""
         return {port: sum(cells[:PARTITIONS]) for port, cells in self.sending.items()}
+
+
+def _more(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}+{number}")
+
+
+def _make(path: Path, index: Index, fill: Callable[[memoryview], None] = lambda memory: None) -> memoryview:
+    """Make a file of cells. Made whole and then named: whoever finds the name finds all of it."""
+    head = msgspec.msgpack.encode(index)
+    start = _aligned(8 + len(head))
+    total = start + Counts.size(index)
+    half = path.with_name(path.name + ".new")
+    half.write_bytes(len(head).to_bytes(8, "little") + head.ljust(start - 8, b"\0") + bytes(total - start))
+    memory = memoryview(_map(half, mmap.ACCESS_WRITE))[start:total]
+    fill(memory)
+    half.rename(path)
+    return memory
+
+
+def _read(path: Path) -> tuple[Index, memoryview]:
+    mapped = _map(path, mmap.ACCESS_READ)
+    length = int.from_bytes(mapped[:8], "little")
+    index = msgspec.msgpack.decode(mapped[8 : 8 + length], type=Index)
+    start = _aligned(8 + length)
+    return index, memoryview(mapped)[start : start + Counts.size(index)]
 
 
 def _map(path: Path, access: int) -> mmap.mmap:

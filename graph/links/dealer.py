@@ -10,7 +10,7 @@ taker dies before; one that was in the hands of `give_up_after` dying takers is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,26 +70,71 @@ class Lane:
 
 
 class Dealer:
-    """The producer's end of one queue edge. `replicated`: the edge has several takers."""
+    """The producer's end of one queue edge. Takers may come (`join`) and go (`close`, `remove`) at any time."""
 
     def __init__(self, edge: Edge, takers: Sequence[str]) -> None:
         self._depth = edge.depth
         self._when_full = edge.when_full
         self._keeps = edge.delivery == "at_least_once"
-        self._ordered = edge.order == "session" and len(takers) > 1
+        self._ordered = edge.order == "session"
         self._tracks = self._keeps or self._ordered
         self._give_up_after = edge.give_up_after
-        lone = len(takers) == 1
-        self._work_us = LONE_WORK_US if lone else WORK_US
-        # What is supposed before anything is known of its jobs: that a lone taker's are short, that others' are long.
-        self._guess = (min(edge.depth, WINDOW_MAX), 0) if lone else (1, WORK_US)
-        self.lanes = {taker: Lane(taker, *self._guess) for taker in takers}
-        self._all = list(self.lanes.values())
         self._waiting: deque[Parcel] = deque()
         self._unfinished = 0  # waiting, in hand, or kept
         self._put = 0
         self._absent: set[str] = set()  # takers that nobody waits for
+        self._closing: set[str] = set()  # takers that are given nothing more
+        self._ahead: Lane | None = None  # a lone taker that leaves: its successor waits until it has finished
         self._pinned: dict[str, tuple[Lane, int]] = {}  # by session: who has work of it, and how many
+        self.lanes: dict[str, Lane] = {}
+        self._all: list[Lane] = []  # those that may be given messages
+        self.deserted = True  # there is no taker, and none is waited for
+        for taker in takers:
+            self.lanes[taker] = Lane(taker, 1, 0)
+        self._regroup()
+        for lane in self.lanes.values():
+            lane.window, lane.slowest_us = self._guess
+
+    def _regroup(self) -> None:
+        """Who may be given messages has changed."""
+        if self._ahead is not None and not self._ahead.outstanding:
+            self._ahead = None
+        staying = [lane for taker, lane in self.lanes.items() if taker not in self._closing]
+        self._all = [] if self._ahead is not None else staying
+        self.deserted = all(lane.taker in self._absent for lane in staying)
+        lone = len(staying) == 1
+        self._work_us = LONE_WORK_US if lone else WORK_US
+        # What is supposed before anything is known of its jobs: that a lone taker's are short, that others' are long.
+        self._guess = (min(self._depth, WINDOW_MAX), 0) if lone else (1, WORK_US)
+
+    def join(self, taker: str) -> None:
+        """A taker is expected; it is given messages from its hello on."""
+        if taker not in self.lanes:
+            self.lanes[taker] = Lane(taker, 1, 0)
+            self._regroup()
+            self.lanes[taker].window, self.lanes[taker].slowest_us = self._guess
+
+    def close(self, takers: Collection[str]) -> None:
+        """These takers are given nothing more. Where the only one leaves for another, the order of messages is kept: the
+        other gets nothing before the first has finished."""
+        leaving = [taker for taker in takers if taker in self.lanes and taker not in self._closing]
+        staying = self.lanes.keys() - self._closing - set(leaving)
+        if len(leaving) == len(staying) == 1 and not self._ordered:
+            self._ahead = self.lanes[leaving[0]]
+        self._closing.update(leaving)
+        self._regroup()
+
+    @property
+    def emptied(self) -> list[str]:
+        """Takers that were closed and have nothing left."""
+        return [taker for taker in self._closing if not (self.lanes[taker].outstanding or self.lanes[taker].held)]
+
+    def remove(self, taker: str) -> None:
+        """A taker has gone and will not come back; call `died` first if it was there and had work."""
+        if self.lanes.pop(taker, None) is not None:
+            self._closing.discard(taker)
+            self._absent.discard(taker)
+            self._regroup()
 
     @property
     def depth(self) -> int:
@@ -113,21 +158,18 @@ class Dealer:
     @property
     def greeted(self) -> bool:
         """True once every taker has said hello that is waited for."""
-        return all(lane.life >= 0 or lane.taker in self._absent for lane in self._all)
-
-    @property
-    def deserted(self) -> bool:
-        """True when there is no taker, and none is waited for."""
-        return len(self._absent) == len(self._all)
+        return all(lane.life >= 0 or taker in self._absent | self._closing for taker, lane in self.lanes.items())
 
     def leave_out(self, taker: str) -> None:
         """A taker has failed or was stopped; call `died` first if it was there."""
         if taker in self.lanes:
             self._absent.add(taker)
+            self._regroup()
 
     def expect(self, taker: str) -> None:
         """A taker that was left out is started again."""
         self._absent.discard(taker)
+        self._regroup()
 
     def give_up(self) -> list[Parcel]:
         """Nobody will take what waits: hand it back."""
@@ -210,7 +252,7 @@ class Dealer:
             if session in held_up:
                 continue
             lane, count = self._pinned.get(session, (freest, 0))
-            if lane.life < 0 or lane.outstanding >= lane.window:
+            if lane.life < 0 or lane.outstanding >= lane.window or lane.taker in self._closing:
                 held_up.add(session)
                 continue
             del self._waiting[index]
@@ -234,8 +276,10 @@ class Dealer:
         if not self._tracks:
             self._unfinished -= freed - lane.freed
             lane.freed = freed
-            return []
+            done = ()
         lane.freed = freed
+        if lane is self._ahead:
+            self._regroup()
         return [parcel for seq in done if (parcel := self._finish(lane, seq)) is not None]
 
     def _finish(self, lane: Lane, seq: int) -> Parcel | None:
@@ -276,6 +320,8 @@ class Dealer:
         held, sent, freed, outstanding = list(lane.held.items()), lane.sent, lane.freed, lane.outstanding
         lane.life, lane.sent, lane.freed, lane.held = -1, 0, 0, {}
         lane.window, lane.slowest_us = self._guess
+        if lane is self._ahead:
+            self._regroup()
         for _, parcel in held:
             self._unpin(parcel)
         if not self._keeps:

@@ -8,7 +8,7 @@ This is the producer's end; the taker's is `taking.py`. What it decides stands i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -99,6 +99,7 @@ class QueueOut:
         self._dealer = Dealer(edge, list(self._endpoints))
         self._sockets = {taker: self._connect(taker) for taker in self._endpoints}
         self._lives: dict[str, int] = {}  # of the takers, the newest known to have died
+        self._closed: set[str] = set()  # takers that get nothing more, and have not been told so
         self._ended = False
         self._abandoned = False  # no taker will ever come back
 
@@ -172,6 +173,38 @@ class QueueOut:
                     parcel.receipt.close_one()
         self._deal()
         self.cells[DEPTH] = self._dealer.depth
+        if self._closed:
+            self._end_emptied()
+
+    def meet(self, taker: str, endpoint: str) -> None:
+        """A taker comes; it is given messages from its hello on."""
+        if taker not in self._sockets:
+            self._endpoints[taker] = endpoint
+            self._dealer.join(taker)
+            self._sockets[taker] = self._connect(taker)
+
+    def part(self, takers: Collection[str]) -> None:
+        """These takers leave: they get nothing more, finish what they have, and are then told that it is all."""
+        ours = set(takers) & self._sockets.keys()
+        self._dealer.close(ours)
+        self._closed |= ours
+        self._deal()
+        self._end_emptied()
+
+    def _end_emptied(self) -> None:
+        for taker in self._closed.intersection(self._dealer.emptied):
+            if self._dealer.lanes[taker].life >= 0:
+                self._closed.discard(taker)
+                self._end(taker)
+
+    def forget(self, taker: str) -> None:
+        """A taker has left."""
+        if taker in self._sockets:
+            self._dealer.remove(taker)
+            self._closed.discard(taker)
+            self._sockets.pop(taker).close(0)
+            del self._endpoints[taker]
+            self._deal()
 
     def _hello(self, taker: str, life: int) -> None:
         known = self._dealer.lanes[taker].life

@@ -18,12 +18,12 @@ import zmq
 
 from graph.links.base import (
     bind,
-    partition_of,
     send,
     socket,
     waiting,
 )
 from graph.links.counts import PARTITIONS, Cells
+from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsOut
 from graph.message import Count, Header, Kind, encode_header
 
@@ -46,6 +46,16 @@ class End(msgspec.Struct, tag="end"):
     instance: str
     life: Count = 0
     sent: dict[str, Count] = {}
+
+
+class Follows(msgspec.Struct, tag="follows"):
+    """A producer goes on where another, the giver, has stopped: what it says from now on comes behind what that has said."""
+
+    instance: str
+    giver: str
+    life: Count = 0
+    giver_life: Count = 0
+    said: dict[str, Count] = {}  # messages of the giver, by topic
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -160,6 +170,12 @@ class StreamOut:
     def end(self, consumers: Iterable[str]) -> None:
         """Tell consumers that nothing more will come, behind the last message."""
         notice = _encode(End(self._instance, self._life, topics_of(self._node, self._sending)))
+        for consumer in consumers:
+            send(self._socket, b"?" + consumer.encode(), notice)
+
+    def follow(self, consumers: Iterable[str], giver: str, giver_life: int, said: dict[str, int]) -> None:
+        """Tell consumers that what is published from now on comes behind what another has said."""
+        notice = _encode(Follows(self._instance, giver, self._life, giver_life, said))
         for consumer in consumers:
             send(self._socket, b"?" + consumer.encode(), notice)
 

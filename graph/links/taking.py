@@ -34,6 +34,7 @@ from graph.message import UNREADABLE, now_ns
 ACK_EVERY = 8  # messages that one of several takers acknowledges together at most; it does so whenever it is idle
 ACK_WITHIN_NS = 500_000_000  # a lone taker has more credit than it needs: its word may wait until half of it is spent
 DONE_WITHIN_NS = 100_000_000  # where a producer keeps what it has not heard of
+LINGER_MS = 500  # that the last word to a producer which leaves may take
 LONG_US = 2_000  # after a longer job its producer hears at once that there is room: compared to that a word costs nothing
 
 _ends = msgspec.msgpack.Decoder(QueueEnd)
@@ -106,6 +107,7 @@ class QueueIn:
         self._repeatable = repeatable
         self._edges: dict[bytes, _Taking] = {}  # by topic
         self._producers: dict[str, zmq.Socket[bytes]] = {}
+        self._greeted = False
         self._untold: list[TakerLane] = []
         self._began_ns = self._due_ns = 0
         self.strangers = 0  # frames that belong to no edge of ours
@@ -113,11 +115,15 @@ class QueueIn:
     def add(self, route: Route, producers: Sequence[tuple[str, str]], shared: bool = False) -> None:
         """Take from an edge; `producers` are (instance, credit endpoint); it may be `shared` with other takers."""
         edge = route.edge
-        receipts = Receipts(self._done, self._repeatable) if edge.delivery == "at_least_once" else None
-        taking = self._edges[edge.id.encode()] = _Taking(route, receipts)
+        taking = self._edges.get(edge.id.encode())
+        if taking is None:
+            receipts = Receipts(self._done, self._repeatable) if edge.delivery == "at_least_once" else None
+            taking = self._edges[edge.id.encode()] = _Taking(route, receipts)
         part = 2 if edge.when_full == "block" else 8  # a queue that drops when it is full should not seem to be
-        tracks = receipts is not None or edge.order == "session"
+        tracks = taking.receipts is not None or edge.order == "session"
         for instance, endpoint in producers:
+            if instance in taking.lanes:
+                continue
             cells = self._lane_cells(edge.id, instance)
             clear(cells)
             credit_socket = self._credit_socket(instance, endpoint)
@@ -129,8 +135,33 @@ class QueueIn:
         if instance not in self._producers:
             push = self._producers[instance] = socket(self._context, zmq.PUSH, 0)
             push.connect(endpoint)
-            push.send(_encode(Hello(self._instance, self._life)))
+            if self._greeted:
+                push.send(_encode(Hello(self._instance, self._life)))
         return self._producers[instance]
+
+    def greet(self) -> None:
+        """Say hello to all producers, who give nothing to a taker before: it may take long to load."""
+        self._greeted = True
+        for push in self._producers.values():
+            push.send(_encode(Hello(self._instance, self._life)))
+
+    def share(self, shared: bool) -> None:
+        """Whether other takers take from the same queues has changed."""
+        for taking in self._edges.values():
+            for lane in taking.lanes.values():
+                lane.eager = shared
+                lane.reckon(0)
+
+    def forget(self, producer: str) -> None:
+        """A producer has left; what it was owed it does not wait for any more."""
+        push = self._producers.pop(producer, None)
+        if push is None:
+            return
+        for taking in self._edges.values():
+            lane = taking.lanes.pop(producer, None)
+            if lane is not None and lane.held_back:
+                self._untold.remove(lane)
+        push.close(LINGER_MS)
 
     def floor(self, edge: str, origin: str) -> int:
         """Up to which number an origin's messages are finished with, as far as is known here."""
@@ -216,7 +247,8 @@ class QueueIn:
             elif frames[0] == HELLO:
                 producer = self._producers.get(_greetings.decode(frames[-1]).instance)
                 if producer is not None:
-                    producer.send(_encode(Hello(self._instance, self._life)))
+                    if self._greeted:
+                        producer.send(_encode(Hello(self._instance, self._life)))
                     return None
         except UNREADABLE:
             self.strangers += 1
@@ -274,8 +306,8 @@ class QueueIn:
     def _done(self, receipt: Receipt) -> None:
         """All that a message caused has been acknowledged: none of its copies need be kept."""
         for taken in receipt.copies:
-            lane = self._edges[taken.edge.encode()].lanes[taken.producer]
-            if taken.life == lane.cells[LANE_LIFE]:
+            lane = self._edges[taken.edge.encode()].lanes.get(taken.producer)
+            if lane is not None and taken.life == lane.cells[LANE_LIFE]:
                 lane.done.append(taken.seq)
                 self._later(lane)
         receipt.copies.clear()
@@ -304,7 +336,8 @@ class QueueIn:
     def _tell(self, lane: TakerLane) -> None:
         cells = lane.cells
         notice = Ack(self._instance, lane.edge, cells[FREED], self._life, cells[LANE_LIFE], lane.done, lane.busy_us)
-        lane.credit.send(_encode(notice))
+        if lane.producer in self._producers:  # else it has left
+            lane.credit.send(_encode(notice))
         if lane.unsent:  # else the producer makes nothing of it either
             lane.reckon(lane.busy_us)
         lane.unsent = lane.busy_us = 0

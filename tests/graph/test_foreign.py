@@ -11,8 +11,7 @@ import pytest
 
 from graph.control import Beat
 from graph.foreign import UnknownProgram, find_program
-from graph.links.base import PARTITIONS
-from graph.links.counts import EdgeStatistics
+from graph.links.counts import PARTITIONS, EdgeStatistics
 from graph.load import load_spec
 from graph.message import host_id
 from graph.node_file import node_file

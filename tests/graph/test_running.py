@@ -134,7 +134,7 @@ class TestLooking:
         assert look() == Found()
 
     def test_a_plan_of_another_version_is_passed_over(self, begun: RunDir) -> None:
-        (begun.path / "plan.msgpack").write_bytes(msgspec.msgpack.encode({"nodes": 1}))
+        (begun.path / "epoch.msgpack").write_bytes(msgspec.msgpack.encode({"nodes": 1}))
         assert look() == Found()
 
     def test_a_folder_that_may_not_be_read(self, begun: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from graph.links.base import Arrival, Ended, Route
 from graph.links.counts import Counts, EdgeStatistics, Index, statistics
 from graph.links.dealer import Parcel
 from graph.links.hearing import StreamIn
+from graph.links.partitions import partitions_of_replica
 from graph.links.payloads import PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.stream import StreamOut
@@ -64,7 +65,7 @@ class StreamEnds:
         self.ins = [self.subscriber(name) for name in names]
         self.got: list[list[Arrival | Ended]] = [[] for _ in names]
         for k, (end, one) in enumerate(zip(self.ins, self.routes, strict=True)):
-            end.add(one, [("src", endpoint)], k, replicas)
+            end.add(one, [("src", endpoint)], frozenset(partitions_of_replica(k, replicas)))
             end.subscribe_notices()
 
     def publisher(self, life: int) -> StreamOut:
@@ -117,6 +118,7 @@ class QueueEnds:
         self.got: list[list[Arrival | Ended]] = [[] for _ in instances]
         for taker, one in zip(self.takers, self.routes, strict=True):
             taker.add(one, [("src", f"ipc://{folder}/src.credit")])
+            taker.greet()
 
     def taker(self, instance: Instance, life: int = 0) -> QueueIn:
         """A life of a taker."""

@@ -57,7 +57,7 @@ class Dealing(RuleBasedStateMachine):
         self.takers = {f"dst.{k}": Taker(f"dst.{k}") for k in range(takers)}
         self.dealer = Dealer(self.edge, list(self.takers))
         self.keeps = self.edge.delivery == "at_least_once"
-        self.ordered = self.edge.order == "session" and takers > 1
+        self.ordered = self.edge.order == "session"
         self.tracks = self.keeps or self.ordered
         self.session: dict[int, str] = {}
         self.waiting: list[int] = []

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.errors import NodeError
-from graph.links.base import Ended, partition_of, partitions_of_replica
+from graph.links.base import Ended
 from graph.links.counts import PARTITIONS, Counts, Index
+from graph.links.partitions import partition_of, partitions_of_replica
 from graph.links.stream import StreamOut
 from graph.message import encode_header
 

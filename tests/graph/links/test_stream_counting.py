@@ -14,9 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from graph.links.base import Arrival, Ended, partition_of
+from graph.links.base import Arrival, Ended
 from graph.links.counts import Cells, Counts, Index
 from graph.links.hearing import LIVES_SETTLED, StreamIn
+from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
 from graph.links.stream import End, Welcome, topics_of
 from graph.message import encode_header
@@ -78,7 +79,7 @@ class Counting(RuleBasedStateMachine):
             self.context, "dst", 10, MAX_MESSAGE, lambda *key: self.cells[key], PayloadsIn(None), self.left_behind
         )
         for one in self.routes.values():
-            self.end.add(one, [(p.instance, f"inproc://{p.instance}") for p in self.producers], 0, 1)
+            self.end.add(one, [(p.instance, f"inproc://{p.instance}") for p in self.producers])
 
     def left_behind(self, instance: str, life: int) -> dict[str, int] | None:
         producer = next(p for p in self.producers if p.instance == instance)

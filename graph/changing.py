@@ -1,0 +1,162 @@
+"""A node's part in a change of the plan while it runs: it meets those that come, hands over what it loses, takes over what it
+gains. What must not happen in the middle of a handler waits for `look`, between two messages. The words: `graph.handover`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from graph.epoch import Epoch
+from graph.handover import HandedOver, HandOver, Legacy, Replan, Replanned, TakenOver, TakeOver
+from graph.inbox import Inbox
+from graph.links.base import Arrival, Ended
+from graph.links.partitions import partition_of
+from graph.links.stream import topics_of
+from graph.message import now_ns
+from graph.node import Node
+from graph.wiring import Wiring
+
+CATCH_UP_NS = 2_000_000_000  # whoever has not come so far by then never will: what was under way to it is lost
+
+Change: TypeAlias = Replan | HandOver | TakeOver
+
+
+class Changing:
+    """`say` tells the supervisor; `deliver` puts what has come before the node."""
+
+    def __init__(
+        self,
+        me: str,
+        life: int,
+        wiring: Wiring,
+        inbox: Inbox,
+        read_epoch: Callable[[], Epoch],
+        say: Callable[[Replanned | HandedOver | TakenOver], None],
+        deliver: Callable[[Arrival | Ended], None],
+    ) -> None:
+        self._me = me
+        self._life = life
+        self._wiring = wiring
+        self._inbox = inbox
+        self._read_epoch = read_epoch
+        self._say = say
+        self._deliver = deliver
+        # A process that is started in the middle of a change has to say where it stands, as all others do.
+        self._unsaid: int | None = wiring.epoch.number if wiring.epoch.before is not None else None
+        self._asked: HandOver | None = None
+        self._until_ns = 0
+        self._legacy: HandedOver | None = None  # the last answer
+        self._bequeathed: list[TakeOver] = []
+        self._taken: set[tuple[int, str]] = set()
+
+    def attach(self, node: Node) -> None:
+        """The node, once there is one."""
+        self._node = node
+
+    @property
+    def leaving(self) -> bool:
+        """True when this instance is not in the new plan, and the hand-over has begun."""
+        return self._asked is not None and self._me in self._wiring.epoch.leaving
+
+    @property
+    def pending(self) -> bool:
+        """True while `look` has anything to do."""
+        return self._unsaid is not None or bool(self._bequeathed) or (self._asked is not None and self._legacy is None)
+
+    @property
+    def keeps_state(self) -> bool:
+        """True where the node hands over what it knows, instead of finishing with it."""
+        return type(self._node).snapshot is not Node.snapshot
+
+    def obey(self, command: Change) -> set[str]:
+        """Do what may be done at any time, and note down the rest. Returns the instances that come with it."""
+        if isinstance(command, Replan):
+            return self._replan(command.number)
+        if command.number != self._wiring.epoch.number:
+            return set()
+        if isinstance(command, TakeOver):
+            self._bequeathed.append(command)
+        elif self._legacy is not None:
+            self._say(self._legacy)
+        elif self._asked is None:
+            self._asked, self._until_ns = command, now_ns() + CATCH_UP_NS
+            self._wiring.part_queues()
+            if self.leaving:
+                self._node.stop()
+        return set()
+
+    def _replan(self, number: int) -> set[str]:
+        former, epoch = self._wiring.epoch, self._read_epoch()
+        if epoch.number < number or epoch.number < former.number:
+            return set()
+        if epoch.number > former.number:
+            self._asked = self._legacy = None
+            self._bequeathed.clear()
+            self._wiring.replan(epoch)
+        self._unsaid = epoch.number
+        return {i.id for i in epoch.instances} - {i.id for i in former.instances}
+
+    def look(self, between: bool = True) -> None:
+        """Whatever can be done now. A leaving node is asked for its last words by `bequeath`.
+
+        :param between: two messages: nothing is being handled.
+        """
+        if self._unsaid is not None and self._wiring.streams_in.starts is not None:
+            self._say(Replanned(self._unsaid, self._wiring.streams_in.starts))
+            self._unsaid = None
+        if not between:
+            return
+        while self._bequeathed:
+            self._take_over(self._bequeathed.pop(0))
+        if self._asked is not None and self._legacy is None:
+            self._part(self._asked)
+
+    def _part(self, asked: HandOver) -> None:
+        streams = self._wiring.streams_in
+        lost = streams.partitions - self._wiring.epoch.share(self._me).then
+        unhandled = self._inbox.unhandled(lost)
+        if unhandled is None or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns):
+            return
+        heard = streams.part(lost, unhandled)
+        self._inbox.forget(lost)
+        self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))
+        if self.leaving:
+            for instance, edges in self._wiring.heard_from().items():
+                self._deliver(Ended(instance, edges))
+        else:
+            self._bequeath()
+
+    def bequeath(self) -> None:
+        """All that a leaving node had to do is done: its last words."""
+        if self._legacy is not None and self.leaving:
+            self._bequeath()
+
+    def _bequeath(self) -> None:
+        if self._legacy is None:
+            return
+        given = self._legacy.legacy
+        legacy = Legacy(
+            given.instance,
+            given.life,
+            given.heard,
+            topics_of(self._wiring.node, self._wiring.counts.sending),
+            self._inbox.newest,
+            self._node.snapshot(),
+        )
+        self._legacy = HandedOver(self._legacy.number, legacy)
+        self._say(self._legacy)
+
+    def _take_over(self, command: TakeOver) -> None:
+        legacy = command.legacy
+        if (command.number, legacy.instance) not in self._taken and command.number == self._wiring.epoch.number:
+            self._taken.add((command.number, legacy.instance))
+            mine = frozenset(command.partitions)
+            said = {topic: n for topic, n in legacy.said.items() if int(topic[-2:], 16) in mine}
+            self._inbox.tell({session: turn for session, turn in legacy.newest.items() if partition_of(session) in mine})
+            # It may know sessions that were once its own, and have been another's since.
+            state = {session: known for session, known in legacy.state.items() if partition_of(session) in mine}
+            if state:
+                self._node.restore(state)
+            self._wiring.follow(legacy.instance, legacy.life, said)
+            self._wiring.streams_in.take_over(mine, legacy.heard, self._deliver)
+        self._say(TakenOver(command.number, legacy.instance))

@@ -1,0 +1,68 @@
+"""Nodes that show who did what, so that a test sees whether a message was lost, doubled, overtaken or met the wrong state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from graph.errors import NodeError
+from graph.message import Kind, Message
+from graph.node import Input, Node, NodeConfig, Outgoing, Output
+from tests.system.actors import Number
+
+
+class Tallied(Kind, frozen=True, omit_defaults=True):
+    kind: ClassVar[str] = "test.tallied"
+    n: int
+    count: int  # the how-manieth of its session
+    by: str  # instance
+
+
+class TallyConfig(NodeConfig):
+    broken: Path | None = None  # while this file is there the node cannot be set up
+
+
+class Tally(Node):
+    """Counts the messages of each session, and hands the counts over."""
+
+    Config = TallyConfig
+    config: TallyConfig
+    x = Input(Number)
+    out = Output(Tallied)
+
+    def setup(self) -> None:
+        self._counts: dict[str, int] = {}
+        if self.config.broken is not None and self.config.broken.exists():
+            raise NodeError("there is no model: pull it first")
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        count = self._counts[message.session] = self._counts.get(message.session, 0) + 1
+        return self.out(Tallied(message.body.n, count, self.runtime.instance))
+
+    def snapshot(self) -> dict[str, Any]:
+        return dict(self._counts)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._counts.update(state)
+
+
+class BookConfig(NodeConfig):
+    file: Path
+
+
+class Book(Node):
+    """Writes down what it hears, a line each."""
+
+    Config = BookConfig
+    config: BookConfig
+    x = Input(Tallied)
+
+    def setup(self) -> None:
+        self._file = self.config.file.open("a", buffering=1)
+
+    def on_x(self, message: Message[Tallied]) -> None:
+        body = message.body
+        self._file.write(f"{message.session} {body.n} {body.count} {body.by}\n")
+
+    def close(self) -> None:
+        self._file.close()
