@@ -30,6 +30,8 @@ def refusal(supervisor: Supervisor, order: Stop | Start | Restart | Scale) -> An
         return Answer(f"'{order.node}' is not stopped", f"graph restart {order.node}")
     if isinstance(order, Stop) and all(m.state in ABSENT for m in members):
         return Answer(f"'{order.node}' is stopped already", f"graph start {order.node}")
+    if isinstance(order, Stop) and order.now:
+        return Answer("only a whole graph can be stopped at once", f"graph stop {order.node}")
     if isinstance(order, Scale):
         return Answer("the number of replicas of a running graph cannot be changed yet", "change `replicas` and run it again")
     return None
