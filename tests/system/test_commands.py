@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from .graphs import ROOT, GraphRun, eventually, graph_run, short_folder
+from .graphs import ROOT, GraphRun, background, eventually, graph_run, short_folder
 
 GRAPH = """\
 name: {name}
@@ -298,41 +298,90 @@ def test_a_stopped_supervisor_is_silent(tmp_path: Path) -> None:
             run.process.send_signal(signal.SIGCONT)
 
 
+def detached(runtime: Path, tmp_path: Path, *options: str, content: str = "") -> subprocess.CompletedProcess[str]:
+    """`graph run -d` of a graph, which may be slow to start or not start at all."""
+    (tmp_path / "graph.yaml").write_text(content or text(tmp_path))
+    return graph(runtime, "run", "-d", *options, str(tmp_path / "graph.yaml"), state=tmp_path)
+
+
+def listed(runtime: Path) -> list[dict[str, Any]]:
+    """`graph ps --json`."""
+    found: list[dict[str, Any]] = json.loads(graph(runtime, "ps", "--json").stdout)
+    return found
+
+
 def test_detached_it_runs_on_in_the_background(tmp_path: Path) -> None:
-    (tmp_path / "graph.yaml").write_text(text(tmp_path))
-    with short_folder() as runtime:
-        began = graph(runtime, "run", "-d", "--json", str(tmp_path / "graph.yaml"), state=tmp_path)
+    with background() as runtime:
+        began = detached(runtime, tmp_path, "--json")
         assert began.returncode == 0, began.stderr
         said = json.loads(began.stdout)
-        supervisor = psutil.Process(said["pid"])
-        try:
-            assert os.getsid(supervisor.pid) == supervisor.pid, "a session of its own"
-            assert Path(said["output"]).read_text().startswith("running after")
-            assert graph(runtime, "stop", state=tmp_path).returncode == 0
-            assert not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE
-        finally:
-            graph(runtime, "stop", "--now", state=tmp_path)
+        assert os.getsid(said["pid"]) == said["pid"], "a session of its own"
+        assert Path(said["output"]).read_text().startswith("running after")
+        assert graph(runtime, "stop", state=tmp_path).returncode == 0
+        assert not psutil.pid_exists(said["pid"]) or psutil.Process(said["pid"]).status() == psutil.STATUS_ZOMBIE
+
+
+def test_detached_it_says_how_to_go_on(tmp_path: Path) -> None:
+    with background() as runtime:
+        began = detached(runtime, tmp_path)
+        assert (began.returncode, began.stderr) == (0, "")
+        (one,) = listed(runtime)
+        output = next((tmp_path / "voicegraph").rglob("*.run.log"))
+        assert began.stdout == (
+            f"'demo' is running (process {one['pid']}); what it says: {output}\n"
+            "go on with: graph status demo, graph logs demo, graph stop -g demo\n"
+        )
+
+
+def test_detached_and_quiet_nothing_is_said(tmp_path: Path) -> None:
+    with background() as runtime:
+        began = detached(runtime, tmp_path, "-q")
+        assert (began.returncode, began.stdout, began.stderr) == (0, "", "")
+        assert graph(runtime, "stop", state=tmp_path).returncode == 0
+        assert next((tmp_path / "voicegraph").rglob("*.run.log")).read_text() == ""
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_detached_the_waiting_is_ended_and_the_graph_goes_on_starting(tmp_path: Path, how: signal.Signals, code: int) -> None:
+    (tmp_path / "graph.yaml").write_text(text(tmp_path).replace("actors:Double", "actors:NeverReady"))
+    with background() as runtime, begun(runtime, "run", "-d", str(tmp_path / "graph.yaml"), state=tmp_path) as waiting:
+        (one,) = eventually(lambda: [g for g in listed(runtime) if g["phase"] == "starting"], "it is starting")
+        waiting.send_signal(how)
+        assert waiting.wait(timeout=60) == code
+        output = next((tmp_path / "voicegraph").rglob("*.run.log"))
+        assert waiting.communicate() == (
+            "",
+            f"'demo' goes on starting (process {one['pid']}); what it says: {output}\nend it with: graph stop -g demo\n",
+        )
+        assert [(g["pid"], g["phase"]) for g in listed(runtime)] == [(one["pid"], "starting")]
+        assert graph(runtime, "stop", "-g", "demo", state=tmp_path).stdout == "'demo' has ended\n"
+
+
+def test_json_is_for_detached(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(text(tmp_path))
+    with background() as runtime:
+        refused = graph(runtime, "run", "--json", str(tmp_path / "graph.yaml"), state=tmp_path)
+        assert (refused.returncode, refused.stdout, refused.stderr) == (
+            2,
+            "",
+            "--json is for --detach; what happens in a run is written by --report FILE\n",
+        )
 
 
 def test_detached_a_second_time_it_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    file = tmp_path / "graph.yaml"
-    file.write_text(text(tmp_path))
-    with short_folder() as runtime:
-        first = json.loads(graph(runtime, "run", "-d", "--json", str(file), state=tmp_path).stdout)
-        try:
-            second = graph(runtime, "run", "-d", str(file), state=tmp_path)
-            assert (second.returncode, second.stdout) == (1, "")
-            assert second.stderr == f"this graph is running already (process {first['pid']}): stop it first\n"
-            assert Path(first["output"]).read_text().startswith("running after"), "its output is still there"
-            assert json.loads(graph(runtime, "ps", "--json").stdout)[0]["pid"] == first["pid"]
-        finally:
-            graph(runtime, "stop", "--now", state=tmp_path)
+    with background() as runtime:
+        first = json.loads(detached(runtime, tmp_path, "--json").stdout)
+        second = detached(runtime, tmp_path)
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr == f"this graph is running already (process {first['pid']}): stop it first\n"
+        assert Path(first["output"]).read_text().startswith("running after"), "its output is still there"
+        assert listed(runtime)[0]["pid"] == first["pid"]
 
 
 def test_detached_without_a_place_for_its_output(tmp_path: Path) -> None:
     (tmp_path / "graph.yaml").write_text(text(tmp_path))
     (tmp_path / "afile").touch()
-    with short_folder() as runtime:
+    with background() as runtime:
         began = graph(runtime, "run", "-d", str(tmp_path / "graph.yaml"), state=tmp_path / "afile")
         assert began.returncode == 1
         assert began.stderr.startswith(f"cannot write logs to {tmp_path}/afile/voicegraph/logs/")
@@ -340,8 +389,7 @@ def test_detached_without_a_place_for_its_output(tmp_path: Path) -> None:
 
 
 def test_detached_a_graph_that_cannot_start_says_why(tmp_path: Path) -> None:
-    (tmp_path / "graph.yaml").write_text(text(tmp_path).replace("actors:Double", "actors:FailsInSetup"))
-    with short_folder() as runtime:
-        began = graph(runtime, "run", "-d", str(tmp_path / "graph.yaml"), state=tmp_path)
+    with background() as runtime:
+        began = detached(runtime, tmp_path, content=text(tmp_path).replace("actors:Double", "actors:FailsInSetup"))
         assert began.returncode == 1
         assert began.stderr.startswith("error: mid: no microphone here: plug one in\n")
