@@ -113,6 +113,7 @@ class Loop:
         while not self._wiring.ready:
             self._pump(IDLE_MS)
         self._course = "ready"
+        logs.OWN.info("ready")
         self._control.send(Ready())
         self._source = source
         if source:
@@ -163,6 +164,7 @@ class Loop:
             self._pump(IDLE_MS)
             self._drop_all()
         self._course = "drained"
+        logs.OWN.info("drained")
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:

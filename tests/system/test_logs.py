@@ -58,6 +58,19 @@ def test_all_that_is_said_is_found_in_one_place(tmp_path: Path) -> None:
         assert (wrong.returncode, wrong.stderr) == (2, "there are no logs of 'silent' (there are those of wordy)\n")
 
 
+def test_a_process_writes_down_how_far_it_is(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(junk=0)) as run:
+        run.running()
+        assert {line["instance"] for line in shown(run, "--grep", "ready")} == {"src", "mid"}, "the graph runs when all are"
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        course = ["loaded", "ready", "drained", "leaves with exit code 0"]
+        for instance in ("src", "mid"):
+            told = shown(run, "--node", instance)
+            assert [line["event"] for line in told if line["event"] in course] == course
+            assert {line["level"] for line in told if line["event"] in course} == {"info"}
+
+
 def test_only_what_contains_a_text(tmp_path: Path) -> None:
     with graph_run(tmp_path, GRAPH.format(junk=0)) as run:
         run.running()
