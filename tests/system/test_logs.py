@@ -126,6 +126,35 @@ def test_of_several_running_graphs_one_must_be_named(tmp_path: Path) -> None:
             )
 
 
+def test_logs_go_on_when_another_supervisor_takes_over(tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    state = str(tmp_path / "state")
+    with graph_run(tmp_path, GRAPH.format(junk=0)) as run:
+        run.running()
+        eventually(lambda: shown(run, "--grep", "by a Python library"), "it is logged")
+        run.process.kill()
+        run.wait()
+        before = shown(run)
+        assert {line["instance"] for line in before} == {"src", "mid", "supervisor"}
+        with graph_run(
+            tmp_path / "second", tmp_path / "graph.yaml", XDG_RUNTIME_DIR=str(run.runtime), XDG_STATE_HOME=state
+        ) as second:
+            eventually(lambda: shown(run, "--grep", "took over 2 running processes"), "it is taken over")
+            run.workers()["mid"].kill()
+            eventually(lambda: shown(run, "--node", "mid", "--grep", "ready")[1:], "its next life")
+            interrupt(second)
+            assert second.wait() == 0, second.stderr
+        after = shown(run)
+        assert after[: len(before)] == before, "all that was written before is still there"
+        assert [line["event"] for line in after if line["instance"] == "src"] == [
+            *("loaded", "ready", "drained"),
+            "leaves with exit code 0",
+        ]
+        assert [line["life"] for line in after if line["instance"] == "mid" and line["event"] == "ready"] == [0, 1]
+        assert not list((tmp_path / "state").rglob("previous"))
+        run.all_gone()
+
+
 def test_a_node_that_never_stops_talking_fills_no_disk(tmp_path: Path) -> None:
     with graph_run(tmp_path, GRAPH.format(junk=100_000)) as run:
         run.running()
