@@ -151,6 +151,7 @@ def test_an_order_may_be_given_without_waiting(tmp_path: Path) -> None:
         assert graph(run.runtime, "start", "mid", "--no-wait").stdout == "'mid' is being started\n"
         eventually(lambda: health(run)["mid"] == "ready", "it is there again")
         assert graph(run.runtime, "restart", "mid", "--no-wait").stdout == "'mid' is being started again\n"
+        eventually(lambda: "mid: running again (life 2)" in run.stderr, "and again")
 
 
 def test_a_node_cannot_be_stopped_at_once(tmp_path: Path) -> None:
