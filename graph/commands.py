@@ -28,7 +28,7 @@ class Ask(msgspec.Struct, tag="status"):
 
 
 class Stop(msgspec.Struct, tag="stop"):
-    """Drain the graph (as a first Ctrl-C does), or one node; `now`: at once (as a second one)."""
+    """Drain the graph (as a first Ctrl-C does), or stop one node; `now`: the graph at once (as a second one); not a node."""
 
     node: str = ""
     now: bool = False

@@ -78,12 +78,20 @@ def _no_place(logs: Path, error: OSError) -> VoicegraphError:
     return VoicegraphError(f"cannot write logs to {logs}: {error.strerror}; set XDG_STATE_HOME to a folder of yours")
 
 
+def graph_of(logs: Path) -> str:
+    """The graph whose logs they are.
+
+    :raises OSError, msgspec.DecodeError: that cannot be read.
+    """
+    return msgspec.json.decode((logs / NAME).read_bytes(), type=_Of).graph
+
+
 def names() -> list[str]:
     """The graphs that have logs."""
     found = set()
     for file in root().glob(f"*/{NAME}"):
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            found.add(msgspec.json.decode(file.read_bytes(), type=_Of).graph)
+            found.add(graph_of(file.parent))
     return sorted(found)
 
 

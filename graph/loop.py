@@ -129,6 +129,7 @@ class Loop:
         self._between = True
         self._changing.look()
         self._course = "ready"
+        logs.OWN.info("ready")
         self._control.send(Ready())
         self._source = source
         if source:
@@ -188,6 +189,7 @@ class Loop:
             self._pump(IDLE_MS)
             self._drop_all()
         self._course = "drained"
+        logs.OWN.info("drained")
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:

@@ -38,6 +38,8 @@ def refusal(supervisor: Supervisor, order: Stop | Start | Restart | Scale) -> An
         return Answer(f"'{order.node}' is not stopped", f"graph restart {order.node}")
     if isinstance(order, Stop) and all(m.state in ABSENT for m in members):
         return Answer(f"'{order.node}' is stopped already", f"graph start {order.node}")
+    if isinstance(order, Stop) and order.now:
+        return Answer("only a whole graph can be stopped at once", f"graph stop {order.node}")
     return None
 
 

@@ -89,6 +89,7 @@ class Serving:
             pid=self.report.pid(member.id) if alive else None,
             life=self.report.restarts(member.id),
             fallback=member.fallback,
+            leaving=alive and bool(member.asked),
             uptime_s=max(0.0, time.time() - vital.began_at) if alive else 0.0,
             busy_s=member.vitality.busy_s if alive else 0.0,
             cpu_percent=vital.cpu_percent if alive else 0.0,

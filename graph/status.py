@@ -36,6 +36,7 @@ class InstanceStatus(msgspec.Struct):
     pid: int | None = None  # None: it does not run
     life: int = 0  # how often it was started again
     fallback: bool = False  # the node's fallback runs in its place
+    leaving: bool = False  # it was told to stop, or to make room for its next life
     uptime_s: float = 0.0
     busy_s: float = 0.0  # how long its handler has been at one message
     cpu_percent: float = 0.0  # of one processor, since the last look a second ago

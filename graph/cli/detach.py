@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from graph.plan import Plan
     from graph.status import GraphStatus
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+BY_SIGNAL = 128  # plus its number: the exit code, as shells report it
 LOOK_S = 0.1
 ANSWER_WITHIN_S = 1.0
 
 
-def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_json: bool) -> None:
-    """Start `graph run` in a session of its own, and wait until the graph runs.
+def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, quiet: bool, as_json: bool) -> None:
+    """Start `graph run` in a session of its own, and wait until the graph runs. Ctrl-C and SIGTERM end only the waiting.
 
-    :raises typer.Exit: it ended before it ran, with its own exit code; what it said is shown.
+    :raises typer.Exit: it ended before it ran, with its own exit code; what it said is shown. Or the waiting was ended.
     :raises VoicegraphError: it is running already, or there is no place for its output.
     """
     from rich.console import Console
@@ -42,36 +43,49 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, as_
     said = begin_output(plan)
     options = [one for overlay in overlays for one in ("-o", overlay)]
     options += ["--report", str(report)] if report is not None else []
-    with said.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "graph.cli", "run", str(file), "--no-pull", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    options += ["-q"] if quiet else []
     console = Console(stderr=True, highlight=False)
-    try:
-        with console.status("starting") as shown:
-            status = None
-            while status is None or status.phase == "starting":
-                if process.poll() is not None:
-                    typer.echo(said.read_text(), err=True, nl=False)
-                    raise typer.Exit(process.returncode)
-                time.sleep(LOOK_S)
-                status = _status(directory.path, process.pid)
-                shown.update(f"starting: {_busy(status)}")
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        raise typer.Exit(INTERRUPTED) from None
+    with _signals() as caught, console.status("starting") as shown:
+        with said.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "graph.cli", "run", str(file), "--no-pull", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        status = None
+        while status is None or status.phase == "starting":
+            if process.poll() is not None:
+                typer.echo(said.read_text(), err=True, nl=False)
+                raise typer.Exit(process.returncode)
+            if caught:
+                typer.echo(f"'{plan.name}' goes on starting (process {process.pid}); what it says: {said}", err=True)
+                typer.echo(f"end it with: graph stop -g {plan.name}", err=True)
+                raise typer.Exit(BY_SIGNAL + caught[0])
+            time.sleep(LOOK_S)
+            status = _status(directory.path, process.pid)
+            shown.update(f"starting: {_busy(status)}")
     if as_json:
         folders = {"run_folder": status.run_folder, "log_folder": status.log_folder, "output": str(said)}
         typer.echo(json.dumps({"graph": plan.name, "file": status.file, "pid": process.pid, **folders}, indent=2))
         return
-    name = plan.name
-    typer.echo(f"'{name}' is running (process {process.pid}); what it says: {said}")
-    typer.echo(f"go on with: graph status {name}, graph top {name}, graph stop -g {name}")
+    if not quiet:
+        name = plan.name
+        typer.echo(f"'{name}' is running (process {process.pid}); what it says: {said}")
+        typer.echo(f"go on with: graph status {name}, graph logs {name}, graph stop -g {name}")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM are noted, not obeyed: one that comes while the process is being made must not lose it."""
+    caught: list[int] = []
+    before = {s: signal.signal(s, lambda number, _: caught.append(number)) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _status(run: Path, pid: int) -> GraphStatus | None:

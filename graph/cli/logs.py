@@ -29,6 +29,7 @@ def logs(
     node: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only of this node; may be repeated.")] = None,
     level: Annotated[str, typer.Option(help="debug, info, warning or error, and what is worse.")] = "debug",
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Only newer ones: 5m, 2h, 90s ago, or an ISO time.")] = None,
+    grep: Annotated[str, typer.Option(metavar="TEXT", help="Only those whose message contains this text, as it is.")] = "",
     lines: Annotated[int | None, typer.Option("-n", "--lines", min=0, help="Only the last so many.")] = None,
     previous: Annotated[bool, typer.Option("--previous", help="Those of the run before.")] = False,
     as_json: Json = False,
@@ -37,24 +38,23 @@ def logs(
 
     What libraries print stands beside what nodes log, with the time of the line before it. `supervisor` is a name too.
 
-    Exit codes: 0; 2 there is no such graph or node, or a value is wrong.
+    Exit codes: 0; 1 there are no logs; 2 there is no such graph or node, or a value is wrong.
     """
     from graph.log_lines import at_least
     from graph.log_lines import since as time_of
     from graph.log_rotation import LEVELS
+    from graph.running import WrongCall
     from graph.validation import did_you_mean
 
     if level not in LEVELS:
-        raise typer.BadParameter(
-            f"'{level}' is no level ({did_you_mean(level, LEVELS) or ', '.join(LEVELS)})", param_hint="--level"
-        )
+        raise WrongCall(f"--level '{level}' is no level ({did_you_mean(level, LEVELS) or ', '.join(LEVELS)})")
     after, levels = time_of(since) if since else "", at_least(level)
     folder = _folder(graph, previous)
     with suppress(KeyboardInterrupt, BrokenPipeError):
         following = _Following(folder, node or [])
 
         def wanted(found: Iterable[Line]) -> Iterator[Line]:
-            return (line for line in found if line.level in levels and line.timestamp >= after)
+            return (line for line in found if line.level in levels and line.timestamp >= after and grep in line.event)
 
         show = _json if as_json else _printer(following.width)
         found = wanted(following.so_far())
@@ -110,25 +110,46 @@ class _Following:
 
 
 def _folder(graph: str | None, previous: bool) -> Path:
-    """The logs of a running graph, or of the last one of that name or file; or those of the run before it."""
-    from graph.log_places import PREVIOUS, named, names, of_run
+    """The logs of a running graph, or of the last one of that name or file; or those of the run before it.
+
+    :raises NotRunning: there are no logs.
+    :raises WrongCall: there are none of that graph, or several graphs run and none is named.
+    """
+    from graph.log_places import PREVIOUS, of_run
     from graph.running import NotRunning, WrongCall, pick
-    from graph.validation import did_you_mean
 
     try:
         found = of_run(pick(graph).directory.path.name)
     except (NotRunning, WrongCall) as error:
-        ended = named(graph)
-        if ended is None:
-            known = names()
-            hint = did_you_mean(graph or "", known) or (f"there are those of {', '.join(known)}" if known else "")
-            raise WrongCall(f"there are no logs of '{graph}'{f' ({hint})' if hint else ''}" if graph else str(error)) from None
-        found = ended
+        if graph is None and isinstance(error, WrongCall):
+            raise
+        found = _ended(graph)
+    if not found.is_dir():
+        raise NotRunning(f"the running graph has no logs in {found} (was it started with another XDG_STATE_HOME?)")
     if not previous:
         return found
     if not (found / PREVIOUS).is_dir():
         raise WrongCall(f"no logs of a run before are kept in {found}")
     return found / PREVIOUS
+
+
+def _ended(graph: str | None) -> Path:
+    """The logs of the graph that ran last, of all or of that name or file. Where none was named it is told which one it is."""
+    from graph.log_places import graph_of, named, names, root
+    from graph.running import NotRunning, WrongCall
+    from graph.validation import did_you_mean
+
+    found = named(graph)
+    if found is None:
+        known = names()
+        if not known:
+            whose = f" of '{graph}'" if graph else ""
+            raise NotRunning(f"there are no logs{whose}: no graph has run yet that kept them in {root()} (graph run -d FILE)")
+        hint = did_you_mean(graph or "", known) or f"there are those of {', '.join(known)}"
+        raise WrongCall(f"there are no logs of '{graph}' ({hint})")
+    if graph is None:
+        typer.echo(f"no graph is running; these are the logs of '{graph_of(found)}', which ran last: {found}", err=True)
+    return found
 
 
 def _runs(folder: Path) -> bool:

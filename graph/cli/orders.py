@@ -13,13 +13,16 @@ import typer
 from graph.cli.running import Json, OfGraph
 
 if TYPE_CHECKING:
+    from graph.cli.waiting import Wanted
     from graph.commands import Request
     from graph.running import Running
+    from graph.status import InstanceStatus
 
 LOOK_S = 0.05
 LOOKS_PER_LINE = 10  # to look at every process costs more than to look at the supervisor
 NAMED = 5  # processes that are named while we wait
 
+Wait: TypeAlias = Annotated[bool, typer.Option(help="Wait until it is done.")]
 Node: TypeAlias = Annotated[str, typer.Argument(metavar="NODE", help="A node of the graph; all its replicas are meant.")]
 
 
@@ -27,7 +30,7 @@ def stop(
     node: Annotated[str | None, typer.Argument(metavar="[NODE]", help="Only this node; default: the whole graph.")] = None,
     graph: OfGraph = None,
     now: Annotated[bool, typer.Option("--now", help="At once, without draining, as a second Ctrl-C does.")] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until the graph is gone.")] = True,
+    wait: Wait = True,
     as_json: Json = False,
 ) -> None:
     """Drain a graph and end it, as Ctrl-C does; or stop one of its nodes, and let the rest go on without it.
@@ -36,15 +39,17 @@ def stop(
     which is counted; `graph start NODE` brings it back.
 
     Exit codes: 0; 1 no graph is running, the order was refused, or its supervisor was killed while we waited; 2 there is no
-    such graph or node.
+    such graph or node, or --now was said of a node; 130 Ctrl-C while we waited: the order stands.
     """
     from graph.commands import Stop
-    from graph.running import pick
+    from graph.running import WrongCall, pick
 
+    if node is not None and now:
+        raise WrongCall(f"--now is for a whole graph; a node that does not leave is killed after a while: graph stop {node}")
     running = pick(graph)
     if node is not None:
         running.check_node(node)
-        _order(running, Stop(node, now), f"'{node}' is being stopped", as_json)
+        _order(running, node, Stop(node), "stopped" if wait else None, f"'{node}' is being stopped", as_json)
         return
     if running.supervisor is None:
         from graph.ending import end_orphans
@@ -58,37 +63,39 @@ def stop(
     _say(f"'{running.name}' has ended" if wait else f"'{running.name}' is ending", as_json)
 
 
-def start(node: Node, graph: OfGraph = None, as_json: Json = False) -> None:
-    """Start a node that was stopped or has failed.
+def start(node: Node, graph: OfGraph = None, wait: Wait = True, as_json: Json = False) -> None:
+    """Start a node that was stopped or has failed, and wait until it runs.
 
-    Exit codes: 0; 1 no graph is running, or the order was refused; 2 there is no such graph or node.
+    Exit codes: 0; 1 no graph is running, the order was refused, or the node has failed; 2 there is no such graph or node;
+    130 Ctrl-C while we waited: the order stands.
     """
     from graph.commands import Start
     from graph.running import pick
 
     running = pick(graph)
     running.check_node(node)
-    _order(running, Start(node), f"'{node}' is being started", as_json)
+    _order(running, node, Start(node), "running" if wait else None, f"'{node}' is being started", as_json)
 
 
-def restart(node: Node, graph: OfGraph = None, as_json: Json = False) -> None:
-    """Stop a node and start it again; one that has failed is tried again.
+def restart(node: Node, graph: OfGraph = None, wait: Wait = True, as_json: Json = False) -> None:
+    """Stop a node, start it again and wait until it runs; one that has failed is tried again.
 
-    Exit codes: 0; 1 no graph is running, or the order was refused; 2 there is no such graph or node.
+    Exit codes: 0; 1 no graph is running, the order was refused, or the node has failed; 2 there is no such graph or node;
+    130 Ctrl-C while we waited: the order stands.
     """
     from graph.commands import Restart
     from graph.running import pick
 
     running = pick(graph)
     running.check_node(node)
-    _order(running, Restart(node), f"'{node}' is being started again", as_json)
+    _order(running, node, Restart(node), "running" if wait else None, f"'{node}' is being started again", as_json)
 
 
 def scale(
     node: Node,
     replicas: Annotated[int, typer.Argument(min=1, max=64, help="How many replicas it shall have.")],
     graph: OfGraph = None,
-    wait: Annotated[bool, typer.Option(help="Wait until it is done.")] = True,
+    wait: Wait = True,
     as_json: Json = False,
 ) -> None:
     """Change the number of replicas of a node while the graph runs.
@@ -96,18 +103,29 @@ def scale(
     New ones load first; then sessions and work are shared out anew, with nothing lost, doubled or overtaken, and what a
     node knows of a session goes along. If a new one cannot load, all stays as it was. The file is not changed.
 
-    Exit codes: 0; 1 no graph is running, the order was refused, or a new replica has failed; 2 there is no such graph or node.
+    Exit codes: 0; 1 no graph is running, the order was refused, or a new replica has failed; 2 there is no such graph or
+    node; 130 Ctrl-C while we waited: the order stands.
     """
-    from graph.commands import Scale
+    from graph.cli.waiting import Outcome, of, see_changed
+    from graph.commands import CommandClient, CommandError, Scale
     from graph.running import pick
 
     running = pick(graph)
     running.check_node(node)
-    _ask(running, Scale(node, replicas))
-    if wait:
-        _see_changed(running)
+    running.check_supervised()
     many = f"{replicas} replica{'s' if replicas != 1 else ''}"
-    _say(f"'{node}' has {many}" if wait else f"'{node}' gets {many}", as_json)
+    begun = f"'{node}' gets {many}"
+    with CommandClient(running.directory.path) as client:
+        client.ask(Scale(node, replicas))
+        try:
+            found = see_changed(client, f"'{node}' has {many}") if wait else Outcome(begun)
+        except KeyboardInterrupt:
+            typer.echo(f"{begun}; graph status shows how it is", err=True)
+            raise
+        now = of(client.status(), node)
+    if not found.done:
+        raise CommandError(found.text)
+    _say(found.text, as_json, node=node, instances=[_brief(one) for one in now])
 
 
 def _see_off(running: Running) -> None:
@@ -126,31 +144,26 @@ def _see_off(running: Running) -> None:
     running.check_left()
 
 
-def _see_changed(running: Running) -> None:
-    """Wait until the change that was ordered is done; on a terminal, tell how far it is.
-
-    :raises CommandError: it was undone.
-    """
-    from rich.console import Console
-
+def _order(running: Running, node: str, request: Request, wanted: Wanted | None, begun: str, as_json: bool) -> None:
+    """Give an order to a node and see it done; `wanted` None: do not wait, and say `begun`."""
+    from graph.cli.waiting import Outcome, of, see_done
     from graph.commands import CommandClient, CommandError
 
-    with CommandClient(Path(running.directory.path)) as client, Console(stderr=True, highlight=False).status("") as shown:
-        while True:
-            status = client.status()
-            change = status.change
-            if change is None or change.stage == "done":
-                return
-            if change.stage == "undone":
-                raise CommandError(f"not done: {change.error}; the graph goes on as it was")
-            loading = [f"{one.instance} {one.text}" for one in status.instances if one.health == "loading"]
-            shown.update(", ".join(loading) or change.stage)
-            time.sleep(LOOK_S)
+    running.check_supervised()
+    with CommandClient(running.directory.path) as client:
+        client.ask(request)
+        try:
+            found, replicas = see_done(running, client, node, wanted) if wanted else (Outcome(begun), of(client.status(), node))
+        except KeyboardInterrupt:
+            typer.echo(f"{begun}; graph status shows how it is", err=True)
+            raise
+    if not found.done:
+        raise CommandError(found.text)
+    _say(found.text, as_json, node=node, instances=[_brief(one) for one in replicas])
 
 
-def _order(running: Running, request: Request, done: str, as_json: bool) -> None:
-    _ask(running, request)
-    _say(done, as_json)
+def _brief(one: InstanceStatus) -> dict[str, object]:
+    return {"instance": one.instance, "pid": one.pid, "health": one.health, "life": one.life}
 
 
 def _ask(running: Running, request: Request) -> None:
@@ -161,5 +174,5 @@ def _ask(running: Running, request: Request) -> None:
         client.ask(request)
 
 
-def _say(text: str, as_json: bool) -> None:
-    typer.echo(json.dumps({"done": text}, ensure_ascii=False) if as_json else text)
+def _say(text: str, as_json: bool, **more: object) -> None:
+    typer.echo(json.dumps({"done": text, **more}, ensure_ascii=False) if as_json else text)

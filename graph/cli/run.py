@@ -26,7 +26,7 @@ def run(
     pull: Annotated[bool, typer.Option(help="Fetch missing models before the start.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
     detached: Annotated[bool, typer.Option("-d", "--detach", help="In the background, once it runs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --detach: print where it runs as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Of --detach: print where it runs as JSON.")] = False,
 ) -> None:
     """Run a graph until its sources end. Ctrl-C drains it, a second Ctrl-C stops it at once.
 
@@ -34,12 +34,17 @@ def run(
     again within `orphan_after` (30 s) and it takes over.
 
     Exit codes: 0 the graph ended or was drained; 1 a node could not start or has failed, or the drain took too long;
-    2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C, or by Ctrl-C while --detach waits.
+    2 the file or the call is wrong; 130 stopped at once by a second Ctrl-C. While --detach waits, Ctrl-C (130) and SIGTERM
+    (143) end only the waiting: the graph goes on starting.
     """
     from graph.load import load_plan
     from graph.log_places import log_dir
     from graph.run import run as run_plan
 
+    if as_json and not detached:
+        from graph.running import WrongCall
+
+        raise WrongCall("--json is for --detach; what happens in a run is written by --report FILE")
     plan = load_plan(file, overlay or [])
     if report is not None:
         _write(report)
@@ -51,7 +56,7 @@ def run(
     if detached:
         from graph.cli.detach import detach
 
-        detach(plan, file, overlay or [], report, as_json)
+        detach(plan, file, overlay or [], report, quiet, as_json)
         return
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()

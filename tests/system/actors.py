@@ -178,6 +178,18 @@ class BugInSetup(Double):
         raise ZeroDivisionError("division by zero")
 
 
+class StartsOnce(Double):
+    """Can be started only once."""
+
+    Config = CollectConfig
+    config: CollectConfig
+
+    def setup(self) -> None:
+        if self.config.file.exists():
+            raise NodeError("the device is taken")
+        self.config.file.touch()
+
+
 class HangsOnce(Double):
     """Never comes to an end with its hundredth message, in its first life."""
 

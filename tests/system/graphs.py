@@ -134,10 +134,40 @@ def graph_run(folder: Path, file: Path | str, *arguments: str, **environment: st
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            with suppress(FileNotFoundError):  # its nursery is just removing it
-                for name in ("rings", "scratch"):  # what a graph that had to be killed has elsewhere
-                    for link in list(runtime.rglob(name)):
-                        shutil.rmtree(link.resolve(), ignore_errors=True)
+            _tidy(runtime)
+
+
+def _tidy(runtime: Path) -> None:
+    """Remove what a graph that had to be killed has elsewhere."""
+    with suppress(FileNotFoundError):  # its nursery is just removing it
+        for name in ("rings", "scratch"):
+            for link in list(runtime.rglob(name)):
+                shutil.rmtree(link.resolve(), ignore_errors=True)
+
+
+@contextmanager
+def background() -> Iterator[Path]:
+    """A runtime folder for graphs that run in the background; whatever still runs in it at the end is killed."""
+    with short_folder() as runtime:
+        try:
+            yield runtime
+        finally:
+            while left := _all_of(runtime):  # again: one may just have started another
+                for process in left:
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
+                psutil.wait_procs(left, timeout=PATIENCE_S)
+            _tidy(runtime)
+
+
+def _all_of(runtime: Path) -> list[psutil.Process]:
+    """Every process that was told to use a runtime folder: supervisors, nurseries, nodes."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("XDG_RUNTIME_DIR") == str(runtime) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @contextmanager
