@@ -48,6 +48,7 @@ class Changing:
         self._legacy: HandedOver | None = None  # the last answer
         self._bequeathed: list[TakeOver] = []
         self._taken: set[tuple[int, str]] = set()
+        self._finished = False
 
     def attach(self, node: Node) -> None:
         """The node, once there is one."""
@@ -97,7 +98,7 @@ class Changing:
         return {i.id for i in epoch.instances} - {i.id for i in former.instances}
 
     def look(self, between: bool = True) -> None:
-        """Whatever can be done now. A leaving node is asked for its last words by `bequeath`.
+        """Whatever can be done now. A leaving node says its last words when it has `finished`.
 
         :param between: two messages: nothing is being handled.
         """
@@ -123,18 +124,16 @@ class Changing:
         if self.leaving:
             for instance, edges in self._wiring.heard_from().items():
                 self._deliver(Ended(instance, edges))
-        else:
-            self._bequeath()
+        if self._finished or not self.leaving:
+            self._bequeath(self._legacy.legacy)
 
-    def bequeath(self) -> None:
-        """All that a leaving node had to do is done: its last words."""
+    def finished(self) -> None:
+        """All that the node had to do is done: if it leaves, its last words."""
+        self._finished = True
         if self._legacy is not None and self.leaving:
-            self._bequeath()
+            self._bequeath(self._legacy.legacy)
 
-    def _bequeath(self) -> None:
-        if self._legacy is None:
-            return
-        given = self._legacy.legacy
+    def _bequeath(self, given: Legacy) -> None:
         legacy = Legacy(
             given.instance,
             given.life,
@@ -143,7 +142,7 @@ class Changing:
             self._inbox.newest,
             self._node.snapshot(),
         )
-        self._legacy = HandedOver(self._legacy.number, legacy)
+        self._legacy = HandedOver(self._wiring.epoch.number, legacy)
         self._say(self._legacy)
 
     def _take_over(self, command: TakeOver) -> None:

@@ -142,7 +142,7 @@ class Loop:
             self._consume()
         if not (self._changing.leaving and self._changing.keeps_state):
             self._steps(self._node.drain())
-        self._changing.bequeath()
+        self._changing.finished()
         self._between = True
         self._end()
 

@@ -67,6 +67,10 @@ class Report:
         self._beats[instance] = beat
         self._marks += beat.marks
 
+    def node_of(self, instance: str) -> str:
+        """The node of an instance, also of one that has left."""
+        return self._instances[instance].node
+
     def pid(self, instance: str) -> int | None:
         """Its newest process, whether it lives or not."""
         return self._pids.get(instance)

@@ -257,7 +257,7 @@ class _Runner:
         counts = Counts.read(self._directory.counts(instance, life))
         gone = Gone(instance, life)
         if counts is not None:
-            sent = topics_of(self._epoch.instance(instance).node, counts.sending)
+            sent = topics_of(self._report.node_of(instance), counts.sending)
             gone = Gone(instance, life, sent, counts.lane_counts())
             self._due.append(Left(Legacy(instance, life, positions(counts), sent)))
         else:

@@ -62,6 +62,7 @@ from graph.events import (
     StopNode,
     Tell,
 )
+from graph.handover import Replan
 from graph.member import ABSENT, GONE, HEARD, Found, Member, State
 from graph.plan import Plan
 from graph.status import Phase
@@ -129,14 +130,12 @@ class Supervisor:
         :param epoch: what was in force, where that is not the plan from the file any more.
         """
         self._looked_s = now_s
-        changing: list[Action] = []
         if epoch is not None:
             self.epoch, self.plan = epoch, epoch.plan
             self.members.clear()
             self._enlist()
             if epoch.before is not None:
                 self.transition = Transition(epoch, self.members, "a change that was under way")
-                changing = self.transition.resume()
         for id, left in found.items():
             if id not in self.members:
                 continue  # it has left
@@ -152,7 +151,7 @@ class Supervisor:
                 member.unburied = True
         alive = sum(left.alive for left in found.values())
         told = f"took over {alive} running processes" if alive else "goes on where all processes had died"
-        return [Tell("info", told), *changing, *self._start_waiting(now_s)]
+        return [Tell("info", told), *self._start_waiting(now_s)]
 
     def _start_waiting(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
@@ -227,7 +226,13 @@ class Supervisor:
     def _hello(self, member: Member) -> list[Action]:
         if self.phase == "leaving":
             return [Send(member.id, Stop())]  # it came too late to hear the first
-        return [Send(member.id, Absent(m.id, m.final)) for m in self.members.values() if m.state in ABSENT and m is not member]
+        absent = [m for m in self.members.values() if m.state in ABSENT and m is not member]
+        return [*self._newest_plan(member), *(Send(member.id, Absent(m.id, m.final)) for m in absent)]
+
+    def _newest_plan(self, member: Member) -> list[Action]:
+        """It may have read an earlier plan, and was not there to hear of the newest."""
+        known = not self.epoch.number or member.node.command
+        return [] if known else [Send(member.id, Replan(self.epoch.number))]
 
     def _said_failed(self, member: Member, text: str, now_s: float) -> list[Action]:
         """Its last word: what its end leads to is decided then, or now if that ends the graph."""
@@ -254,7 +259,7 @@ class Supervisor:
         if member.state != "adopted":
             return []
         member.state, member.well_s = beat.course, now_s
-        actions: list[Action] = []
+        actions = self._newest_plan(member)
         if beat.course in ("running", "ending", "drained") and self.phase == "starting":
             self.phase = "running"
         if beat.draining and self.phase == "running":
@@ -419,7 +424,7 @@ class Supervisor:
         transition = self.transition
         if transition is None or transition.over:
             return []
-        ending = self.phase != "running" and transition.stage == "meeting"
+        ending = self.phase not in ("starting", "running") and transition.stage == "meeting"
         actions = transition.undo("the graph is ending") if ending else transition.step()
         for member in self.members.values():
             if member.asked and member.due_s is None:
@@ -434,14 +439,16 @@ class Supervisor:
         if transition.stage == "undone":
             self.epoch = transition.epoch.undone()
             self.plan = self.epoch.plan
-            for id in transition.epoch.joining:
-                self._circuits[self.members[id].node.name, False].close()
-                member = self.members.get(id)
-                if member is not None and member.state in GONE:
-                    del self.members[id]
-                elif member is not None:
+            told: list[Action] = [
+                Tell("error", f"not done: {transition.text}: {transition.error}; the graph goes on as it was")
+            ]
+            for member in [self.members[id] for id in transition.epoch.joining]:
+                self._circuits[member.node.name, False].close()
+                if member.state in GONE:
+                    told += self._gone_for_good(member, "")
+                else:
                     member.asked, member.due_s = "stop", self._looked_s + LEAVE_WITHIN_S
-            return [Tell("error", f"not done: {transition.text}: {transition.error}; the graph goes on as it was")]
+            return told
         return []
 
     def _interrupted(self, now_s: float) -> list[Action]:

@@ -10,13 +10,14 @@ each node does with them: `graph.handover`.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from graph.control import FromNode, Stop, ToNode
 from graph.epoch import Epoch
-from graph.events import Action, Send, WriteEpoch
+from graph.events import Action, Kill, Send, WriteEpoch
 from graph.handover import HandedOver, HandOver, Legacy, Position, Replan, Replanned, TakenOver, TakeOver
 from graph.member import ABSENT, GONE, Member
 
@@ -63,10 +64,6 @@ class Transition:
         """Tell everybody; those that come are started by the supervisor."""
         return [WriteEpoch(self.epoch), *self._to_all(Replan(self.epoch.number))]
 
-    def resume(self) -> list[Action]:
-        """A supervisor that was killed has left this: ask everybody how far it has come."""
-        return self._to_all(Replan(self.epoch.number))
-
     def said(self, id: str, message: FromNode) -> list[Action]:
         """A node's answer."""
         if isinstance(message, Replanned) and message.number == self.epoch.number:
@@ -100,7 +97,9 @@ class Transition:
         coming = [self.members[id] for id in self.epoch.joining if id in self.members]
         actions: list[Action] = [WriteEpoch(undone), *self._to_all(Replan(undone.number))]
         for member in coming:
-            if member.state not in GONE:
+            if member.state == "starting":  # who is still loading hears nothing and has nothing to lose
+                actions.append(Kill(member.id, signal.SIGTERM))
+            elif member.state not in GONE:
                 actions.append(Send(member.id, Stop()))
         return actions
 

@@ -63,7 +63,7 @@ class Wiring:
             life,
             instance.node,
             self._endpoint(instance.out),
-            self._consumers,
+            {one for one in self._consumers if not self._comes(one)},
             depth,
             self.counts.sending,
             self._payloads_out,
@@ -97,6 +97,10 @@ class Wiring:
 
     def _stream_consumers(self) -> set[str]:
         return {i.id for e in self._out if e.link == "stream" for i in self._instances(e.consumer)}
+
+    def _comes(self, instance: str) -> bool:
+        """True of one that joins a running graph: it may take long to load, and nobody waits for it."""
+        return self.epoch.before is not None and instance in self.epoch.joining
 
     def _make_counts(self, life: int, ports: list[str]) -> Counts:
         index = Index(
@@ -159,8 +163,8 @@ class Wiring:
         )
 
     def _make_queue_out(self, edge: Edge, life: int, set_aside: Callable[[Edge, list[Parcel]], None]) -> QueueOut:
-        takers = self._instances(edge.consumer)
-        return QueueOut(
+        takers = [taker for taker in self._instances(edge.consumer) if not self._comes(taker.id)]
+        queue = QueueOut(
             self.context,
             edge,
             (self._me.id, life),
@@ -170,6 +174,9 @@ class Wiring:
             self._payloads_out,
             set_aside,
         )
+        for taker in self._instances(edge.consumer):
+            queue.meet(taker.id, self._endpoint(taker.work))
+        return queue
 
     def _instances(self, node: str) -> list[Instance]:
         return self.epoch.of(node)
@@ -185,7 +192,10 @@ class Wiring:
             self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], self._shared)
         else:
             share = self.epoch.share(self._me.id)
-            self.streams_in.add(route, [(p.id, self._endpoint(p.out)) for p in producers], share.now, share.gained)
+            there = [(p.id, self._endpoint(p.out)) for p in producers if not self._comes(p.id)]
+            self.streams_in.add(route, there, share.now, share.gained)
+            for producer in producers:
+                self.streams_in.meet(route, producer.id, self._endpoint(producer.out), comes=True)
 
     @property
     def _shared(self) -> bool:
@@ -255,7 +265,7 @@ class Wiring:
         self.streams_in.absent(notice.instance, True)
         for queue in self._queues_out:
             queue.absent(notice.instance, notice.final)
-        edges = tuple(edge for edge, producers in self.awaited.items() if notice.instance in producers)
+        edges = tuple(edge.id for edge in self._into)
         if notice.final and all(notice.instance != i.id for i in self.epoch.plan.instances):
             self._left(notice.instance)
         return Ended(notice.instance, edges) if notice.final and edges else None
@@ -302,7 +312,7 @@ class Wiring:
         if edge.link == "queue" and self.queues_in is not None:
             self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
         else:
-            self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out))
+            self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out), self._comes(producer.id))
 
     @property
     def node(self) -> str:

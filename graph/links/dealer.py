@@ -83,6 +83,7 @@ class Dealer:
         self._unfinished = 0  # waiting, in hand, or kept
         self._put = 0
         self._absent: set[str] = set()  # takers that nobody waits for
+        self._coming: set[str] = set()  # takers that have joined and not said hello yet
         self._closing: set[str] = set()  # takers that are given nothing more
         self._ahead: Lane | None = None  # a lone taker that leaves: its successor waits until it has finished
         self._pinned: dict[str, tuple[Lane, int]] = {}  # by session: who has work of it, and how many
@@ -111,8 +112,10 @@ class Dealer:
         """A taker is expected; it is given messages from its hello on."""
         if taker not in self.lanes:
             self.lanes[taker] = Lane(taker, 1, 0)
+            self._coming.add(taker)
             self._regroup()
-            self.lanes[taker].window, self.lanes[taker].slowest_us = self._guess
+            for lane in self._all:  # all begin alike, or those whose jobs are known to be short would get everything
+                lane.window, lane.slowest_us = self._guess
 
     def close(self, takers: Collection[str]) -> None:
         """These takers are given nothing more. Where the only one leaves for another, the order of messages is kept: the
@@ -134,6 +137,7 @@ class Dealer:
         if self.lanes.pop(taker, None) is not None:
             self._closing.discard(taker)
             self._absent.discard(taker)
+            self._coming.discard(taker)
             self._regroup()
 
     @property
@@ -158,7 +162,8 @@ class Dealer:
     @property
     def greeted(self) -> bool:
         """True once every taker has said hello that is waited for."""
-        return all(lane.life >= 0 or taker in self._absent | self._closing for taker, lane in self.lanes.items())
+        others = self._absent | self._closing | self._coming
+        return all(lane.life >= 0 or taker in others for taker, lane in self.lanes.items())
 
     def leave_out(self, taker: str) -> None:
         """A taker has failed or was stopped; call `died` first if it was there."""
@@ -240,7 +245,7 @@ class Dealer:
             present = [one for one in self._all if one.life >= 0]
             if not present:
                 return None
-            lane = min(present, key=lambda one: one.outstanding - one.window)
+            lane = min(present, key=lambda one: one.outstanding / one.window)
         return lane if lane.life >= 0 and lane.sent - lane.freed < lane.window else None
 
     def _next_in_order(self, freest: Lane) -> tuple[Lane, Parcel] | None:
@@ -304,6 +309,7 @@ class Dealer:
         lane = self.lanes.get(taker)
         if lane is not None:
             lane.life = life
+            self._coming.discard(taker)
 
     def died(
         self, taker: str, counted: int | None = None, in_hand: int | None = None

@@ -47,7 +47,7 @@ class _Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
-    absent: bool = False  # nobody waits for it
+    absent: bool = False  # nobody waits for it: it has failed, was stopped, or has just come
     answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
 
@@ -131,10 +131,10 @@ class StreamIn:
         for instance, endpoint in producers:
             self.meet(route, instance, endpoint)
 
-    def meet(self, route: Route, instance: str, endpoint: str) -> None:
-        """Listen to a producer of an edge, if that is not done already."""
+    def meet(self, route: Route, instance: str, endpoint: str, comes: bool = False) -> None:
+        """Listen to a producer of an edge, if that is not done already; one that `comes` is not waited for."""
         if instance not in self._producers:
-            self._producers[instance] = _Producer(endpoint, {})
+            self._producers[instance] = _Producer(endpoint, {}, absent=comes)
             self._socket.connect(endpoint)
         producer = self._producers[instance]
         if route not in producer.routes:

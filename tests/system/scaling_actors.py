@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ class Tallied(Kind, frozen=True, omit_defaults=True):
 
 class TallyConfig(NodeConfig):
     broken: Path | None = None  # while this file is there the node cannot be set up
+    busy: Path | None = None  # and while this one is there it has not been set up
 
 
 class Tally(Node):
@@ -34,6 +36,9 @@ class Tally(Node):
         self._counts: dict[str, int] = {}
         if self.config.broken is not None and self.config.broken.exists():
             raise NodeError("there is no model: pull it first")
+        while self.config.busy is not None and self.config.busy.exists():
+            self.runtime.status("loading")
+            time.sleep(0.02)
 
     def on_x(self, message: Message[Number]) -> Outgoing:
         count = self._counts[message.session] = self._counts.get(message.session, 0) + 1

@@ -233,11 +233,6 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path) -> None:
         assert (unknown.returncode, unknown.stderr) == (2, "the graph 'demo' has no node 'mud' (did you mean 'mid'?)\n")
         unknown = graph(run.runtime, "status", "demi")
         assert (unknown.returncode, unknown.stderr) == (2, "no graph 'demi' is running (did you mean 'demo'?)\n")
-        refused = graph(run.runtime, "scale", "mid", "2")
-        assert (refused.returncode, refused.stderr) == (
-            1,
-            "the number of replicas of a running graph cannot be changed yet (change `replicas` and run it again)\n",
-        )
         with graph_run(tmp_path / "other", text(tmp_path / "other", "second"), XDG_RUNTIME_DIR=str(run.runtime)) as second:
             second.running()
             several = graph(run.runtime, "status")
