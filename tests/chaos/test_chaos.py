@@ -19,11 +19,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from graph.commands import CommandClient, CommandError, Scale
 from tests.system.graphs import ROOT, GraphRun, eventually, graph_run
 
 EVENTS = int(os.environ.get("VOICEGRAPH_CHAOS", "25"))
 SEED = int(os.environ.get("VOICEGRAPH_SEED", "4"))
-INSTANCES = 8
+SCALED = 0.15  # of the events come with a change of replicas
 MIXED = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1)  # SIGUSR1: exit(1)
 
 GRAPH = """\
@@ -53,6 +54,8 @@ class Chaos:
         """One misfortune of one process, and a short while to live with it."""
         victims = {**self.run.workers(), "supervisor": psutil.Process(self.supervisor.pid)}
         victims.update(("nursery", one) for one in self.run.nurseries())
+        if self._chance.random() < SCALED:
+            self.scale(self._chance.choice(("mid", "relay", "ears")), self._chance.randint(1, 3))
         name = self._chance.choice(sorted(victims))
         how = self._chance.choice(MIXED)
         if name in ("supervisor", "nursery") and how == signal.SIGUSR1:
@@ -66,6 +69,26 @@ class Chaos:
             self.succeed()
         time.sleep(self._chance.uniform(0.05, 0.4))
         self.wake(time.monotonic())
+
+    def scale(self, node: str, replicas: int) -> None:
+        """`graph scale`, without waiting; refused while another change is under way, or nobody is there to hear it."""
+        with suppress(CommandError), CommandClient(self.folder, answer_within_s=1) as client:
+            client.ask(Scale(node, replicas))
+            self.done["scaled"] += 1
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return next(one for one in (self.run.runtime / "vg").iterdir() if one.is_dir())
+
+    def whole(self) -> bool:
+        """True when everybody that belongs to the graph is there, and nothing is being changed."""
+        with suppress(CommandError), CommandClient(self.folder, answer_within_s=1) as client:
+            status = client.status()
+            settled = status.change is None or status.change.stage in ("done", "undone")
+            here = {one.instance for one in status.instances if one.health in ("ready", "busy")}
+            return settled and here == {one.instance for one in status.instances} == set(self.run.workers())
+        return False
 
     def succeed(self) -> None:
         """`graph run` on the same file again."""
@@ -129,9 +152,9 @@ def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) 
         them.wake(float("inf"))
         had = len(numbers(file))
         eventually(lambda: len(numbers(file)) > had + 500, f"messages flow again\n{run.stderr[-3000:]}")
-        eventually(lambda: len(run.workers()) == INSTANCES, "everybody is there")
+        eventually(them.whole, f"everybody is there\n{run.stderr[-3000:]}")
         time.sleep(1)  # who died just now has been seen to: a source that dies while the graph drains is not started again
-        eventually(lambda: len(run.workers()) == INSTANCES, "everybody is there")
+        eventually(them.whole, f"everybody is there\n{run.stderr[-3000:]}")
         grown = them.memory() - memory
         them.supervisor.send_signal(signal.SIGINT)
         assert them.supervisor.wait(timeout=120) == 0, run.stderr[-3000:]
