@@ -155,7 +155,7 @@ class Supervisor:
 
     def _start_waiting(self, now_s: float) -> list[Action]:
         actions: list[Action] = []
-        for member in self.members.values():
+        for member in list(self.members.values()):
             if member.state == "waiting" and all(self._has_loaded(name) for name in member.node.after):
                 actions += self._spawn(member, now_s)
         return actions
@@ -416,8 +416,12 @@ class Supervisor:
         self.plan = event.plan
         self._enlist()
         self.transition = Transition(self.epoch, self.members, event.text)
-        spawned = [a for id in sorted(self.epoch.joining) for a in self._spawn(self.members[id], now_s)]
-        return [Tell("info", event.text), *self.transition.begin(), *spawned]
+        told = self.transition.begin()
+        return [
+            Tell("info", event.text),
+            *told,
+            *(a for id in sorted(self.epoch.joining) for a in self._spawn(self.members[id], now_s)),
+        ]
 
     def _go_on_changing(self) -> list[Action]:
         """Whatever has become possible in a change of the plan."""
@@ -426,7 +430,7 @@ class Supervisor:
             return []
         ending = self.phase not in ("starting", "running") and transition.stage == "meeting"
         actions = transition.undo("the graph is ending") if ending else transition.step()
-        for member in self.members.values():
+        for member in list(self.members.values()):
             if member.asked and member.due_s is None:
                 member.due_s = self._looked_s + LEAVE_WITHIN_S
         return [*actions, *self._changed(transition)]
@@ -470,7 +474,7 @@ class Supervisor:
         actions: list[Action] = []
         if now_s - self._looked_s >= LOOK_S:
             actions += self._look(now_s)
-        for member in self.members.values():
+        for member in list(self.members.values()):
             if member.due_s is not None and now_s >= member.due_s and self.phase not in ("leaving", "done"):
                 actions += self._due(member, now_s)
         if self.phase in ("draining", "leaving") and now_s >= self._deadline_s:
@@ -480,7 +484,7 @@ class Supervisor:
     def _look(self, now_s: float) -> Iterator[Action]:
         """After signs of life, and after what may be tried again."""
         away_s, self._looked_s = now_s - self._looked_s, now_s
-        for member in self.members.values():
+        for member in list(self.members.values()):
             if away_s >= AWAY_S:
                 member.vitality.seen_s += away_s
             if member.retry_s is not None and now_s >= member.retry_s and self.phase == "running":
@@ -549,7 +553,7 @@ class Supervisor:
         if self.phase == "starting" and all(m.state in ("ready", *ABSENT) for m in self.members.values()):
             actions += self._all_ready(now_s)
         if self.phase in ("running", "draining"):
-            for member in self.members.values():
+            for member in list(self.members.values()):
                 if member.state == "ready" and not (self.transition is not None and self.transition.holds(member.id)):
                     actions += self._run(member, now_s)
                 if member.state in ABSENT and not member.final and self._never_again(member):
@@ -597,7 +601,7 @@ class Supervisor:
         """Ask all to go; who is still loading hears nothing and has nothing to lose."""
         self.phase = "leaving"
         self._deadline_s = now_s + LEAVE_WITHIN_S
-        for member in self.members.values():
+        for member in list(self.members.values()):
             if member.state in ("waiting", "backoff"):
                 member.state = "stopped"
         loading = [m for m in self._alive() if m.state == "starting" and m.id not in self._blamed]

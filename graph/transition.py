@@ -128,7 +128,7 @@ class Transition:
     def _has_met(self, member: Member) -> bool:
         if member.final or member.node.command or member.state in (*ABSENT, "stopped"):
             return True
-        if member.id in self.epoch.joining and member.state != "ready":
+        if member.id in self.epoch.joining and member.state not in ("ready", "running"):
             return False
         return member.id in self._replanned
 
