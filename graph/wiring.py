@@ -13,7 +13,7 @@ from graph.epoch import Epoch
 from graph.links.base import Arrival, Ended, Route
 from graph.links.counts import Counts, EdgeStatistics, Index
 from graph.links.dealer import Parcel
-from graph.links.hearing import StreamIn
+from graph.links.moving import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.ring_in import RingIn

@@ -11,7 +11,7 @@ import zmq
 from graph.links.base import Arrival, Ended, Route
 from graph.links.counts import Counts, EdgeStatistics, Index, statistics
 from graph.links.dealer import Parcel
-from graph.links.hearing import StreamIn
+from graph.links.moving import StreamIn
 from graph.links.partitions import partitions_of_replica
 from graph.links.payloads import PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut

@@ -16,7 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from graph.links.base import Arrival, Ended
 from graph.links.counts import Cells, Counts, Index
-from graph.links.hearing import LIVES_SETTLED, StreamIn
+from graph.links.hearing import LIVES_SETTLED
+from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
 from graph.links.stream import End, Welcome, topics_of

@@ -1,0 +1,258 @@
+"""The consumer's end of streams while the plan changes: partitions move between replicas, producers follow each other.
+
+What is gained is listened to before it is ours, and held back until whoever had it has stopped (`graph.handover`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from graph.errors import MessageError
+from graph.handover import Position
+from graph.links.base import Arrival, Ended, Route, header_of
+from graph.links.counts import BEGAN, DROPPED, LIFE
+from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
+from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
+from graph.links.stream import End, Follows, Welcome
+from graph.message import now_ns
+
+
+class StreamIn(Hearing):
+    """All streams into an instance."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._gained = Holding()
+        self._asked = b""  # the topic on which producers tell where what we gain begins
+        self._starts: dict[str, Position] = {}  # by instance, what they have told
+        self._ends: list[list[bytes]] = []  # of producers, that came before all that we gain was ours
+        self._handed: dict[tuple[str, bytes], tuple[int, int]] = {}  # by instance and topic: life and number that we began with
+        self._parted: set[bytes] = set()  # topics that others have taken over
+        self._late = Holding()
+        self._behind: dict[bytes, Behind] = {}  # by topic
+
+    def add(
+        self,
+        route: Route,
+        producers: Iterable[tuple[str, str]],
+        mine: frozenset[int] = ALL,
+        gained: frozenset[int] = frozenset(),
+    ) -> None:
+        """Listen to an edge.
+
+        :param gained: partitions that will be ours: what comes on them is held back until `take_over`.
+        """
+        source = source_of(route)
+        super().add(route, (), mine)
+        self._gained.topics.update((topic.name, topic) for topic in topics_in(source, gained, self._routes[source]))
+        self._subscribe(source, mine | gained)
+        self._asked = f"?{self._instance}".encode() if gained else b""
+        for instance, endpoint in producers:
+            self.meet(route, instance, endpoint)
+
+    def _elsewhere(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        if frames[0] in self._gained.topics:
+            self._hold(self._gained, self._gained.topics[frames[0]], frames)
+        elif frames[0] in self._behind:
+            self._data_behind(self._behind[frames[0]], frames, deliver)
+        elif frames[0] not in self._parted:
+            super()._elsewhere(frames, deliver)
+
+    def _rejected(self, topic: Topic, frames: list[bytes], error: MessageError) -> None:
+        with suppress(MessageError):
+            header = header_of(frames)
+            if (header.life, header.seq) < self._handed.get((header.instance, topic.name), (0, 0)):
+                return  # whoever had this topic before us has handled it
+        super()._rejected(topic, frames, error)
+
+    def _told(
+        self,
+        producer: Producer,
+        notice: Welcome | End | Follows,
+        frames: list[bytes],
+        deliver: Callable[[Arrival | Ended], None],
+    ) -> None:
+        if isinstance(notice, Follows):
+            self._follow(notice)
+        elif isinstance(notice, End) and self._gained.topics:
+            self._ends.append(frames)  # what is held back comes before it
+        else:
+            if isinstance(notice, Welcome) and frames[0] == self._asked:
+                gained = {name.decode() for name in self._gained.topics}
+                self._starts[notice.instance] = Position(notice.life, {t: n for t, n in notice.next.items() if t in gained})
+            if isinstance(notice, End) and self._behind:
+                for source in producer.cells:
+                    self._lost_until(producer, source, notice.sent)
+                self._look_behind(deliver)
+            super()._told(producer, notice, frames, deliver)
+
+    def gain(self, partitions: frozenset[int], number: int) -> None:
+        """Listen to more partitions, and hold back what comes on them until `take_over`.
+
+        :param number: of the change.
+        """
+        for source, routes in self._routes.items():
+            topics = topics_in(source, partitions - self._partitions[source], routes)
+            self._gained.topics.update((topic.name, topic) for topic in topics)
+            self._parted.difference_update(topic.name for topic in topics)
+            self._subscribe(source, self._partitions[source] | partitions)
+        self._starts.clear()
+        self._asked = f"?{self._instance}/{number}".encode()  # an answer to an earlier question may be on its way
+        self._socket.subscribe(self._asked)
+
+    def let_go(self, then: frozenset[int]) -> None:
+        """What was to be gained is not, but for what lies in `then`."""
+        lost = [topic for topic in self._gained.topics.values() if topic.partition not in then]
+        self._gained.release([topic.name for topic in lost])
+        for topic in lost:
+            self._parted.add(topic.name)
+            self._subscribe(topic.source, self._subscribed[topic.source] - {topic.partition})
+
+    @property
+    def starts(self) -> dict[str, Position] | None:
+        """By producer instance, from where on everything is heard that is gained; None until all have told that."""
+        if self._gained.topics and any(i not in self._starts and not p.absent for i, p in self._producers.items()):
+            return None
+        return self._starts
+
+    def caught_up(
+        self, partitions: frozenset[int], starts: dict[str, Position], unhandled: dict[tuple[str, bytes], int]
+    ) -> bool:
+        """True when all has been handled that those who gain these partitions have not heard.
+
+        :param unhandled: by instance and topic, the number of the oldest message that waits for its handler.
+        """
+        for instance, start in starts.items():
+            producer = self._producers.get(instance)
+            for source, cells in producer.cells.items() if producer is not None else ():
+                for name in (topic.name for topic in topics_in(source, partitions & self._partitions[source], [])):
+                    come = unhandled.get((instance, name), cells[partition_in(name)])
+                    if (cells[LIFE] - 1, come) < (start.life, start.next.get(name.decode(), 0)):
+                        return False
+        return True
+
+    def part(self, partitions: frozenset[int], unhandled: dict[tuple[str, bytes], int]) -> dict[str, Position]:
+        """Listen to these partitions no longer, and forget what has not been handled.
+
+        :returns: by producer instance, how far we have come.
+        """
+        heard: dict[str, Position] = {}
+        for instance, producer in self._producers.items():
+            for source, cells in producer.cells.items():
+                if not cells[LIFE]:
+                    continue
+                position = heard.setdefault(instance, Position(cells[LIFE] - 1))
+                for topic in topics_in(source, partitions & self._partitions[source], []):
+                    cells[topic.partition] = unhandled.get((instance, topic.name), cells[topic.partition])
+                    position.next[topic.name.decode()] = cells[topic.partition]
+        for source in self._routes:
+            for topic in topics_in(source, partitions & self._partitions[source], []):
+                self._parted.add(topic.name)
+                self._topics.pop(topic.name, None)
+                self._behind.pop(topic.name, None)
+                self._late.release([topic.name])
+            self._partitions[source] -= partitions
+            self._subscribe(source, self._subscribed[source] - partitions)
+        return heard
+
+    def take_over(
+        self, partitions: frozenset[int], heard: dict[str, Position], deliver: Callable[[Arrival | Ended], None]
+    ) -> None:
+        """Go on with partitions that we gain where whoever had them has stopped."""
+        gained = [topic for topic in self._gained.topics.values() if topic.partition in partitions]
+        for instance, producer in self._producers.items():
+            position = heard.get(instance) or self._starts.get(instance)
+            if position is not None:
+                self._begin_at(instance, producer, gained, position)
+        for topic in gained:
+            self._partitions[topic.source] |= {topic.partition}
+            self._topics[topic.name] = topic
+        self._deliver_held(self._gained.release([topic.name for topic in gained]), deliver)
+        if not self._gained.topics:
+            ends, self._ends = self._ends, []
+            for frames in ends:
+                self._notice(frames, deliver)
+
+    def _begin_at(self, instance: str, producer: Producer, topics: list[Topic], position: Position) -> None:
+        if any(position.life + 1 > cells[LIFE] for cells in producer.cells.values()):
+            self._begin(producer, instance, position.life)
+        for topic in topics:
+            cells = producer.cells.get(topic.source)
+            if cells is None:
+                continue
+            number = position.next.get(topic.name.decode(), 0)
+            if position.life + 1 < cells[LIFE]:  # what is left of a life that is over has been missed
+                self._handed[instance, topic.name] = (position.life + 1, 0)
+                sent = producer.gone.get(position.life) or self._left_behind(instance, position.life) or {}
+                for route in topic.routes:
+                    route.cells[DROPPED] += max(0, sent.get(topic.name.decode(), 0) - number)
+                continue
+            self._handed[instance, topic.name] = (position.life, number)
+            ahead = number - cells[topic.partition]
+            if ahead > 0:
+                cells[BEGAN] += ahead
+                cells[topic.partition] = number
+
+    def _hold(self, holding: Holding, topic: Topic, frames: list[bytes]) -> None:
+        try:
+            header = header_of(frames)
+        except MessageError as error:
+            self._rejected(topic, frames, error)
+        else:
+            holding.hold(Held(topic, header, frames, self._payload(header, frames)))
+
+    def _deliver_held(self, released: list[Held], deliver: Callable[[Arrival | Ended], None]) -> None:
+        for held in released:
+            try:
+                lost = self._count(held.topic, held.header)
+            except MessageError as error:
+                self._rejected(held.topic, held.frames, error)
+                continue
+            self._deliver(held.topic, held.header, held.frames, held.payload, lost, deliver)
+
+    # ---------------------------------------------------------------- a producer that goes on for another
+
+    def _follow(self, notice: Follows) -> None:
+        for name, said in notice.said.items():
+            topic = self._topics.get(name.encode())
+            if topic is None or notice.giver not in self._producers:
+                continue
+            behind = Behind(topic, notice.instance, notice.giver, notice.giver_life, said, now_ns() + BEHIND_NS)
+            if not self._has_come(behind):
+                del self._topics[topic.name]
+                self._late.topics[topic.name] = topic
+                self._behind[topic.name] = behind
+
+    def _has_come(self, behind: Behind) -> bool:
+        producer = self._producers.get(behind.giver)
+        cells = producer.cells.get(behind.topic.source) if producer is not None else None
+        return cells is None or (cells[LIFE] - 1, cells[behind.topic.partition]) >= (behind.life, behind.said)
+
+    def _data_behind(self, behind: Behind, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        with suppress(MessageError):
+            if header_of(frames).instance == behind.successor:
+                self._hold(self._late, behind.topic, frames)
+                return
+        self._data(behind.topic, frames, deliver)
+        self._look_behind(deliver)
+
+    def _look_behind(self, deliver: Callable[[Arrival | Ended], None]) -> None:
+        """Deliver what successors have said once their predecessors' last words have come."""
+        for behind in list(self._behind.values()):
+            if self._has_come(behind) or now_ns() >= behind.until_ns:
+                del self._behind[behind.topic.name]
+                self._topics[behind.topic.name] = behind.topic
+                self._deliver_held(self._late.release([behind.topic.name]), deliver)
+
+    def look(self, deliver: Callable[[Arrival | Ended], None]) -> None:
+        """To be called now and then: last words that are waited for may have been lost."""
+        if self._behind:
+            self._look_behind(deliver)
+
+    def forget(self, instance: str) -> None:
+        """A producer has left, and all that it has said was read."""
+        super().forget(instance)
+        for key in [key for key in self._handed if key[0] == instance]:
+            del self._handed[key]
