@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from graph.control import Beat, TurnMark
+from graph.epoch import Epoch
 from graph.links.counts import ASTRAY, Counts, EdgeStatistics, upper_us
 from graph.plan import Edge, Instance, Plan
 
@@ -33,10 +35,18 @@ class Report:
         """The graph has become another; those who have left are still counted."""
         self._plan = plan
         self._edges |= {edge.id: edge for edge in plan.edges}
-        for one in plan.instances:
+        self.know(plan.instances)
+
+    def know(self, instances: Iterable[Instance]) -> None:
+        """Those who take part, or have done so."""
+        for one in instances:
             if one.id not in self._instances:
                 self._instances[one.id] = one
                 self._of_node.setdefault(one.node, []).append(one.id)
+
+    def left(self, epoch: Epoch) -> list[Instance]:
+        """Those who take part no longer."""
+        return [one for one in self._instances.values() if not epoch.has(one.id)]
 
     def spawned(self, instance: str, pid: int, life: int) -> None:
         self._restarts[instance] = life

@@ -141,11 +141,15 @@ class _Runner:
 
     def _adopt(self, found: dict[str, NodeProcess]) -> list[Action]:
         alive = self._directory.alive()
+        self._report.know(self._directory.read_left())
         for instance, process in found.items():
-            for life in range(process.life):
+            takes_part = self._epoch.has(instance)
+            for life in range(process.life + (not takes_part)):
                 self._report.buried(instance, Counts.read(self._directory.counts(instance, life)))
             self._report.spawned(instance, process.pid, process.life)
-            if instance in alive:
+            if instance in alive and not takes_part:
+                self._launcher.kill_group(process.pid, signal.SIGKILL)
+            elif instance in alive:
                 self._launcher.adopt(instance, process)
         left = {i: Found(p.life, i in alive, p.fallback, self._directory.exit_code(i, p.life) == 0) for i, p in found.items()}
         return self._supervisor.adopt(left, time.monotonic(), self._epoch)
@@ -247,10 +251,11 @@ class _Runner:
 
     def _write(self, epoch: Epoch) -> None:
         self._epoch = epoch
-        self._directory.write_epoch(epoch)
-        self._launcher.replan(epoch)
         for plan in reversed(epoch.plans):  # who leaves is counted to its end, and beyond
             self._report.replan(plan)
+        self._directory.write_left(self._report.left(epoch))
+        self._directory.write_epoch(epoch)
+        self._launcher.replan(epoch)
 
     def _bury(self, instance: str, life: int) -> None:
         """Read what the dead had counted, and tell the others."""

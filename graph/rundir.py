@@ -20,12 +20,13 @@ import msgspec
 
 from graph.epoch import Epoch
 from graph.errors import VoicegraphError
-from graph.plan import Plan
+from graph.plan import Instance, Plan
 
 SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
 LOCK = "lock"
 FILE_PLAN = "file.msgpack"  # as it was read from the file
 EPOCH = "epoch.msgpack"
+LEFT = "left.msgpack"
 SCRATCH = "scratch"  # a link
 RINGS = "rings"  # a link, or a folder
 
@@ -176,6 +177,18 @@ class RunDir:
 
     def read_plan(self) -> Plan:
         return self.read_epoch().plan
+
+    def write_left(self, instances: list[Instance]) -> None:
+        """Those who have left the graph in the course of the run: what they have counted still counts."""
+        half = self.path / f"{LEFT}.new"
+        half.write_bytes(msgspec.msgpack.encode(instances))
+        half.rename(self.path / LEFT)
+
+    def read_left(self) -> list[Instance]:
+        try:
+            return msgspec.msgpack.decode((self.path / LEFT).read_bytes(), type=list[Instance])
+        except FileNotFoundError:
+            return []
 
     def known(self) -> set[str]:
         """All instances that were ever started in this run."""

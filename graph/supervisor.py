@@ -144,10 +144,9 @@ class Supervisor:
             member.vitality.beat(now_s)
             if left.alive:
                 member.state = "adopted"
-            elif left.ended and self.transition is not None and self.transition.leaves(id):
-                del self.members[id]
             else:
-                member.state, member.error, member.due_s = "backoff", "died while there was no supervisor", now_s
+                why = "" if left.ended else "died while there was no supervisor"
+                member.state, member.error, member.due_s = "backoff", why, now_s
                 member.unburied = True
         alive = sum(left.alive for left in found.values())
         told = f"took over {alive} running processes" if alive else "goes on where all processes had died"

@@ -26,6 +26,7 @@ from graph.plan import Edge, Instance
 from graph.rundir import RunDir
 
 SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
+LEAVE_NS = 15_000_000_000  # that whoever is not in the plan any more may take to leave
 FORGET_NS = 5_000_000_000  # after an instance has left: by then all has been read that it has said
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
@@ -52,6 +53,7 @@ class Wiring:
         self._foreign = {i.id for i in epoch.instances if epoch.node(i.id).command}  # they map no memory of ours
         self._into = into = [e for e in epoch.edges if e.consumer == instance.node]
         self._out = out = [e for e in epoch.edges if e.producer == instance.node]
+        self._to_leave: dict[str, int] = {}  # by instance that is not in the plan any more, when it must have gone
         self._gone: dict[str, int] = {}  # by instance that has left, when its links may be taken down
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
@@ -280,6 +282,8 @@ class Wiring:
 
     def replan(self, epoch: Epoch) -> None:
         """Meet those that come; during a change those that leave stay, and after it they are forgotten."""
+        for instance in {i.id for i in self.epoch.instances} - {i.id for i in epoch.instances}:
+            self._to_leave.setdefault(instance, now_ns() + LEAVE_NS)  # or when the supervisor says that it has gone
         self.epoch, self._plan = epoch, epoch.plan
         self._into = [e for e in epoch.edges if e.consumer == self._me.node]
         self._out = [e for e in epoch.edges if e.producer == self._me.node]
@@ -336,6 +340,7 @@ class Wiring:
 
     def _left(self, instance: str) -> None:
         """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
+        self._to_leave.pop(instance, None)
         for queue in self._queues_out:
             queue.forget(instance)
         self._gone[instance] = now_ns() + FORGET_NS
@@ -345,6 +350,9 @@ class Wiring:
         if self.queues_in is not None:
             self.queues_in.look(now_ns)
         self.streams_in.look(deliver)
+        for instance in [one for one, due_ns in self._to_leave.items() if now_ns >= due_ns]:
+            self._left(instance)
+            deliver(Ended(instance, tuple(edge.id for edge in self._into)))
         for instance in [one for one, due_ns in self._gone.items() if now_ns >= due_ns]:
             del self._gone[instance]
             self.streams_in.forget(instance)

@@ -198,8 +198,11 @@ class QueueOut:
                 self._end(taker)
 
     def forget(self, taker: str) -> None:
-        """A taker has left."""
+        """A taker has left. What it had not finished is given to others, or lost."""
         if taker in self._sockets:
+            lane = self._dealer.lanes[taker]
+            if lane.outstanding or lane.held:
+                self.gone(taker, lane.life, None, None)
             self._dealer.remove(taker)
             self._closed.discard(taker)
             self._sockets.pop(taker).close(0)
