@@ -202,7 +202,10 @@ class RunDir:
         """True when all processes of a run have died, and a supervisor lived within so many seconds: a run that ended in
         any other way has left nothing, or only processes that had finished."""
         codes = [self.exit_code(instance, process.life) for instance, process in self.registered().items()]
-        lately = time.time() - (self.path / FILE_PLAN).stat().st_mtime < within_s
+        try:
+            lately = time.time() - (self.path / FILE_PLAN).stat().st_mtime < within_s
+        except FileNotFoundError:
+            return False
         return lately and any(code != 0 for code in codes)
 
     def counts(self, instance: str, life: int) -> Path:

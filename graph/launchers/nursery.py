@@ -77,12 +77,17 @@ class Nursery:
             self._reap()
             if self._children or self._connections:
                 patient_until_s = 0.0
-            elif time.monotonic() >= patient_until_s:
+            elif time.monotonic() >= patient_until_s and not self._may_be_taken_over():
                 break
         if self._leaving:
             self._end_all()
         elif self._in_place:
             self._run.vacate()
+
+    def _may_be_taken_over(self) -> bool:
+        """True while a run whose processes have all died can go on, as soon as there is a supervisor again."""
+        epoch = self._read_epoch()
+        return epoch is not None and self._run.died_lately(epoch.plan.orphan_after_s)
 
     @property
     def _in_place(self) -> bool:

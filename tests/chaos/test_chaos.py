@@ -79,7 +79,7 @@ class Chaos:
     @property
     def folder(self) -> Path:
         """Of the run."""
-        return next(one for one in (self.run.runtime / "vg").iterdir() if one.is_dir())
+        return next((one for one in (self.run.runtime / "vg").iterdir() if one.is_dir()), self.run.runtime / "vg" / "none")
 
     def whole(self) -> bool:
         """True when everybody that belongs to the graph is there, and nothing is being changed."""

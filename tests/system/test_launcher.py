@@ -19,6 +19,7 @@ import msgspec
 import psutil
 import pytest
 
+from graph.epoch import Epoch
 from graph.errors import NodeError
 from graph.launchers.local import LocalLauncher
 from graph.launchers.nursery import KIND
@@ -60,7 +61,7 @@ class Bench:
 
     def another(self) -> LocalLauncher:
         """A launcher as the next supervisor would have it."""
-        return LocalLauncher(self.plan, self.run, self.logs)
+        return LocalLauncher(Epoch(0, self.plan), self.run, self.logs)
 
     def log(self, name: str) -> str:
         return self.launcher.log(name).read_text()
@@ -348,6 +349,7 @@ def test_a_nursery_without_supervisor_and_children_goes_and_takes_the_folder_alo
         connection.close()
         made.launcher._nursery._connection = None
         assert nursery.is_running()
+        os.utime(made.run.path / "file.msgpack", (0, 0))  # no supervisor has lived for long: nobody will take this over
         os.kill(pid, signal.SIGKILL)
         nursery.wait(60)
         assert not made.run.path.exists()

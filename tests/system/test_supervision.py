@@ -209,6 +209,39 @@ def test_who_died_while_there_was_no_supervisor_is_started_again_by_the_next(tmp
         run.all_gone()
 
 
+REPLAYED = """\
+name: replayed
+nodes:
+  src: {{use: "tests.chaos.actors:Replay"}}
+  end: {{use: "tests.chaos.actors:Ledger", in: {{x: {{from: src.out, {sure}}}}}, with: {{file: "{folder}/ledger.txt"}}}}
+"""
+
+
+def test_a_graph_of_which_nobody_is_left_goes_on_where_it_was(tmp_path: Path) -> None:
+    def ledger() -> list[int]:
+        return [int(line) for line in (tmp_path / "ledger.txt").read_text().split()]
+
+    text = REPLAYED.format(folder=tmp_path, sure="link: queue, delivery: at_least_once")
+    with graph_run(tmp_path, text) as run:
+        run.running()
+        eventually(lambda: len(ledger()) > 300, "messages flow")
+        run.process.kill()
+        run.wait()
+        for one in [*run.workers().values(), *run.nurseries()]:
+            one.kill()
+        eventually(lambda: not run.workers(), "nobody is left")
+        had = len(ledger())
+        (tmp_path / "second").mkdir()
+        with graph_run(tmp_path / "second", tmp_path / "graph.yaml", XDG_RUNTIME_DIR=str(run.runtime)) as second:
+            eventually(lambda: "goes on where all processes had died" in second.stderr, f"it goes on {second.stderr}")
+            eventually(lambda: len(ledger()) > had + 300, f"messages flow {second.stderr}")
+            interrupt(second)
+            assert second.wait() == 0, second.stderr
+        assert sorted(set(ledger())) == list(range(max(ledger()) + 1))
+        assert len(ledger()) - len(set(ledger())) < 200, "it did not begin again"
+        run.all_gone()
+
+
 def test_a_node_that_takes_too_much_memory_is_started_again_with_the_figures(tmp_path: Path) -> None:
     text = watched(tmp_path, "resources: {max_rss: 300MB}", mid="Hungry", every_ms=2)
     with graph_run(tmp_path, text) as run:
