@@ -4,18 +4,20 @@ gains. What must not happen in the middle of a handler waits for `look`, between
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from graph.epoch import Epoch
 from graph.handover import HandedOver, HandOver, Legacy, Replan, Replanned, TakenOver, TakeOver
 from graph.inbox import Inbox
 from graph.links.base import Arrival, Ended
 from graph.links.partitions import partition_of
+from graph.links.receipts import Origin
 from graph.links.stream import topics_of
 from graph.message import now_ns
 from graph.node import Node
 from graph.wiring import Wiring
 
+TURN_NS = 30_000_000_000  # that a turn which has begun is waited for
 CATCH_UP_NS = 2_000_000_000  # whoever has not come so far by then never will: what was under way to it is lost
 
 Change: TypeAlias = Replan | HandOver | TakeOver
@@ -26,29 +28,33 @@ class Changing:
 
     def __init__(
         self,
-        me: str,
-        life: int,
         wiring: Wiring,
         inbox: Inbox,
+        origin: Origin,
         read_epoch: Callable[[], Epoch],
         say: Callable[[Replanned | HandedOver | TakenOver], None],
         deliver: Callable[[Arrival | Ended], None],
+        fallback: bool = False,
     ) -> None:
-        self._me = me
-        self._life = life
+        self._me = wiring.instance
+        self._life = wiring.life
         self._wiring = wiring
         self._inbox = inbox
+        self._origin = origin
         self._read_epoch = read_epoch
         self._say = say
         self._deliver = deliver
+        self._fallback = fallback
         # A process that is started in the middle of a change has to say where it stands, as all others do.
         self._unsaid: int | None = wiring.epoch.number if wiring.epoch.before is not None else None
         self._asked: HandOver | None = None
         self._until_ns = 0
         self._legacy: HandedOver | None = None  # the last answer
         self._bequeathed: list[TakeOver] = []
+        self._configured: dict[str, Any] | None = None  # parameters that are to take effect
         self._taken: set[tuple[int, str]] = set()
         self._finished = False
+        self._running = wiring.epoch.node(self._me).config
 
     def attach(self, node: Node) -> None:
         """The node, once there is one."""
@@ -62,12 +68,22 @@ class Changing:
     @property
     def pending(self) -> bool:
         """True while `look` has anything to do."""
-        return self._unsaid is not None or bool(self._bequeathed) or (self._asked is not None and self._legacy is None)
+        parting = self._asked is not None and self._legacy is None
+        return parting or self._unsaid is not None or bool(self._bequeathed) or self._configured is not None
 
     @property
     def keeps_state(self) -> bool:
         """True where the node hands over what it knows, instead of finishing with it."""
         return type(self._node).snapshot is not Node.snapshot
+
+    @property
+    def waits(self) -> bool:
+        """True while what this node has to know of its sessions may still come: it handles nothing yet."""
+        epoch = self._wiring.epoch
+        if not self.keeps_state or epoch.before is None or self._me not in epoch.joining:
+            return False
+        givers = (giver for giver, takers in epoch.bequests.items() if self._me in takers)
+        return any((epoch.number, giver) not in self._taken for giver in givers)
 
     def obey(self, command: Change) -> set[str]:
         """Do what may be done at any time, and note down the rest. Returns the instances that come with it."""
@@ -94,6 +110,8 @@ class Changing:
             self._asked = self._legacy = None
             self._bequeathed.clear()
             self._wiring.replan(epoch)
+            if not self._fallback and epoch.has(self._me) and epoch.node(self._me).config != self._running:
+                self._running = self._configured = epoch.node(self._me).config
         self._unsaid = epoch.number
         return {i.id for i in epoch.instances} - {i.id for i in former.instances}
 
@@ -107,6 +125,9 @@ class Changing:
             self._unsaid = None
         if not between:
             return
+        if self._configured is not None:
+            self._node.reconfigure(type(self._node).Config(**self._configured))
+            self._configured = None
         while self._bequeathed:
             self._take_over(self._bequeathed.pop(0))
         if self._asked is not None and self._legacy is None:
@@ -115,6 +136,8 @@ class Changing:
     def _part(self, asked: HandOver) -> None:
         streams = self._wiring.streams_in
         lost = streams.partitions - self._wiring.epoch.share(self._me).then
+        if now_ns() < self._until_ns + TURN_NS and any(partition_of(session) in lost for session in self._node.in_turn()):
+            return
         unhandled = self._inbox.unhandled(lost)
         if unhandled is None or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns):
             return
@@ -141,6 +164,7 @@ class Changing:
             topics_of(self._wiring.node, self._wiring.counts.sending),
             self._inbox.newest,
             self._node.snapshot(),
+            self._wiring.counts.origin[0],
         )
         self._legacy = HandedOver(self._wiring.epoch.number, legacy)
         self._say(self._legacy)
@@ -156,6 +180,8 @@ class Changing:
             state = {session: known for session, known in legacy.state.items() if partition_of(session) in mine}
             if state:
                 self._node.restore(state)
+            if command.legacy.instance in self._wiring.epoch.leaving:
+                self._origin.inherit(legacy.done)
             self._wiring.follow(legacy.instance, legacy.life, said)
             self._wiring.streams_in.take_over(mine, legacy.heard, self._deliver)
         self._say(TakenOver(command.number, legacy.instance))

@@ -16,9 +16,10 @@ import zmq
 from graph.errors import VoicegraphError
 from graph.links.base import HANDFUL, readable
 from graph.message import UNREADABLE
+from graph.plan import Plan
 from graph.status import GraphStatus
 
-REQUEST_BYTES = 65_536  # a frame that claims to be longer ends its connection
+REQUEST_BYTES = 2**22  # a frame that claims to be longer ends its connection
 WAITING_MAX = 100  # messages: answers that nobody fetches are dropped
 ANSWER_WITHIN_S = 5.0
 
@@ -53,7 +54,22 @@ class Scale(msgspec.Struct, tag="scale"):
     replicas: int
 
 
-Request: TypeAlias = Ask | Stop | Start | Restart | Scale
+class Apply(msgspec.Struct, tag="apply"):
+    """Become what the file says now. `check`: only tell what would change."""
+
+    plan: Plan
+    check: bool = False
+
+
+Request: TypeAlias = Ask | Stop | Start | Restart | Scale | Apply
+
+
+class Line(msgspec.Struct):
+    """One thing that changes."""
+
+    where: str  # a node, an edge, or empty: the graph itself
+    text: str
+    applies: bool = True  # False: only a new start can bring it about
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -62,6 +78,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     error: str = ""
     suggestion: str = ""
     status: GraphStatus | None = None
+    changes: list[Line] = []  # of `apply`
 
 
 class CommandError(VoicegraphError):

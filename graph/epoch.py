@@ -151,12 +151,12 @@ def scaled(plan: Plan, name: str, replicas: int, known: Collection[str], number:
     node = plan.node(name)
     own = sorted((i for i in plan.instances if i.node == name), key=lambda i: i.replica)
     kept = own[:replicas]
-    ports = _free_ports(plan)
+    handed_out = endpoints(plan)
     for replica in range(len(kept), replicas):
         id = f"{name}.{replica}"
         if id in known:
             id = f"{id}+{number}"
-        kept.append(_like(own[0], id, replica, ports))
+        kept.append(handed_out.like(own[0], id, replica))
     instances: list[Instance] = []
     for one in plan.instances:
         if one.node != name:
@@ -168,23 +168,32 @@ def scaled(plan: Plan, name: str, replicas: int, known: Collection[str], number:
     return msgspec.structs.replace(plan, nodes=nodes, instances=tuple(instances))
 
 
-def _like(model: Instance, id: str, replica: int, ports: Iterator[int]) -> Instance:
-    """Another replica, with endpoints of its own."""
+@dataclass
+class Endpoints:
+    """Hands out addresses that nobody has."""
 
-    def endpoint(of: str, role: str) -> str:
-        if not of.startswith("tcp://"):
-            return f"ipc://{{run}}/{id}.{role}" if of else ""
-        port = next(ports)
-        if port > LAST_PORT:
-            raise CannotScale(f"no port is left for '{id}' below {LAST_PORT + 1}: choose a lower `first_port`")
-        return f"{of.rpartition(':')[0]}:{port}"
+    ports: Iterator[int]
 
-    return Instance(
-        id, model.node, replica, endpoint(model.out, "out"), endpoint(model.work, "work"), endpoint(model.credit, "credit")
-    )
+    def like(self, model: Instance, id: str, replica: int) -> Instance:
+        """Another instance of the same node, with endpoints of its own.
+
+        :raises CannotScale: there is no port left.
+        """
+
+        def endpoint(of: str, role: str) -> str:
+            if not of.startswith("tcp://"):
+                return f"ipc://{{run}}/{id}.{role}" if of else ""
+            port = next(self.ports)
+            if port > LAST_PORT:
+                raise CannotScale(f"no port is left for '{id}' below {LAST_PORT + 1}: choose a lower `first_port`")
+            return f"{of.rpartition(':')[0]}:{port}"
+
+        out, work, credit = endpoint(model.out, "out"), endpoint(model.work, "work"), endpoint(model.credit, "credit")
+        return Instance(id, model.node, replica, out, work, credit)
 
 
-def _free_ports(plan: Plan) -> Iterator[int]:
-    endpoints: Iterable[str] = (e for i in plan.instances for e in (i.out, i.work, i.credit))
-    taken = [int(e.rpartition(":")[2]) for e in endpoints if e.startswith("tcp://")]
-    return count(max(taken, default=0) + 1)
+def endpoints(plan: Plan) -> Endpoints:
+    """Those that come behind all that a plan has handed out."""
+    planned: Iterable[str] = (e for i in plan.instances for e in (i.out, i.work, i.credit))
+    taken = [int(e.rpartition(":")[2]) for e in planned if e.startswith("tcp://")]
+    return Endpoints(count(max(taken, default=0) + 1))

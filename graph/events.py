@@ -60,10 +60,18 @@ class StartNode:
 
 @dataclass(frozen=True, slots=True)
 class ChangePlan:
-    """The running graph shall become another."""
+    """The running graph shall become another, in one step; only when none of its changes is under way."""
 
     plan: Plan
     text: str  # what changes, for the user
+    replaces: str = ""  # a node all of whose processes are new
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The running graph shall become another, step by step. Takes the place of what was wanted before."""
+
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ class Tick:
     """Time has passed."""
 
 
-Event: TypeAlias = Said | Exited | Measured | Interrupted | StopNode | StartNode | ChangePlan | Left | Tick
+Event: TypeAlias = Said | Exited | Measured | Interrupted | StopNode | StartNode | ChangePlan | Want | Left | Tick
 
 
 # actions

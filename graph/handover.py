@@ -37,6 +37,7 @@ class Legacy(msgspec.Struct, frozen=True):
     said: dict[str, Count] = {}  # by topic, how many messages: what its successor says comes after them
     newest: dict[str, tuple[int, int]] = {}  # by session, the newest (turn, revision) that it was told of
     state: dict[str, Any] = {}  # by session, what the node's `snapshot` returned
+    done: Count = 0  # how many of the messages that began there are done
 
 
 class Replan(msgspec.Struct, tag="replan"):

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from graph.errors import Problem, SpecError
 from graph.plan import Plan
 from graph.planning import build
@@ -22,7 +24,8 @@ def load_plan(file: Path, overlays: Sequence[str] = ()) -> Plan:
 
     :raises SpecError: with every problem there is.
     """
-    return build(load_spec(file, overlays, os.environ), Registry.installed())
+    plan = build(load_spec(file, overlays, os.environ), Registry.installed())
+    return msgspec.structs.replace(plan, overlays=tuple(overlays))
 
 
 def load_spec(file: Path, overlays: Sequence[str], environment: Mapping[str, str]) -> Spec:

@@ -73,6 +73,7 @@ class Loop:
         origin: Origin,
         max_message: int,
         read_epoch: Callable[[], Epoch],
+        fallback: bool = False,
     ) -> None:
         self.instance = instance
         self._life = life
@@ -92,8 +93,9 @@ class Loop:
         self._silence = Silence(route.edge for route in wiring.routes.values())
         self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
         self._look_out = LookOut(self._take_streams) if wiring.needs_look_out else None
-        self._changing = Changing(instance, life, wiring, self._inbox, read_epoch, control.send, self._deliver)
+        self._changing = Changing(wiring, self._inbox, origin, read_epoch, control.send, self._deliver, fallback)
         self._between = False  # two messages: nothing is being handled
+        self._joins = wiring.epoch.before is not None
         self._waiting = self._inbox.items
         self._kept_ns = 0
         self._end_told_ns = 0
@@ -148,11 +150,11 @@ class Loop:
 
     def _consume(self) -> None:
         while self._waiting or any(self._awaited.values()):
-            if not self._waiting:
+            if not self._waiting or (self._joins and self._changing.waits):
                 self._pump(self._patience_ms())
             elif now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
                 self._pump(0)
-            if not self._waiting:
+            if not self._waiting or (self._joins and self._changing.waits):
                 continue
             item = self._inbox.next()
             self._between = False

@@ -17,7 +17,7 @@ The class knows no sockets and no clock of its own: a worker process runs it in 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
@@ -139,6 +139,8 @@ class Node:
     Config: ClassVar[type[NodeConfig]] = NodeConfig
     extra: ClassVar[str] = ""  # the pip extra that brings this node's libraries
     terminal: ClassVar[bool] = False  # True: its standard output is the terminal of `graph run`
+    # Parameters that take effect in a running node as soon as `config` is another: read them anew for every message.
+    changeable: ClassVar[frozenset[str]] = frozenset()
     # What it does with one message it does in the same way again, so repeats of its outputs can be told (docs/links.md).
     repeatable: ClassVar[bool] = True
     # A source that, started again, says the same again from its beginning, or from `runtime.resume()`: repeats are known.
@@ -195,6 +197,14 @@ class Node:
     def drain(self) -> Handled:
         """All inputs have ended: say what is still to be said."""
         return None
+
+    def reconfigure(self, config: Any) -> None:
+        """Parameters that are `changeable` have changed; called between two messages. For what is not read anew each time."""
+        self.config = config
+
+    def in_turn(self) -> Collection[str]:
+        """Sessions in the middle of a turn: a successor does not take over before it is over."""
+        return ()
 
     def snapshot(self) -> dict[str, Any]:
         """By session, what a successor has to know to go on: plain data, as MessagePack can carry it.

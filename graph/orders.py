@@ -8,6 +8,8 @@ from graph.commands import Answer, Restart, Scale, Start, Stop
 from graph.epoch import scaled
 from graph.events import ChangePlan, Event, Interrupted, StartNode, StopNode
 from graph.member import ABSENT, Member
+from graph.plan import Plan
+from graph.replan import Difference, replaced
 from graph.supervisor import Supervisor
 from graph.validation import did_you_mean
 
@@ -61,6 +63,27 @@ def _cannot_scale(supervisor: Supervisor, order: Scale, members: list[Member]) -
             why = f"{who} a program, which learns its links when it starts"
             hint = "change `replicas` in the file and run it again"
             return Answer(f"'{name}' cannot be scaled while it runs: {why}", hint)
+    return None
+
+
+def cannot_apply(supervisor: Supervisor, wanted: Plan, changes: list[Difference], memory: dict[str, int]) -> Answer | None:
+    """Why the running graph cannot become another plan; None where it can.
+
+    :param memory: bytes that each instance takes, and under the empty name what is free.
+    """
+    name, change = supervisor.plan.name, supervisor.transition
+    if supervisor.phase != "running":
+        return Answer(f"the graph '{name}' is {'still starting' if supervisor.phase == 'starting' else 'ending'}")
+    if change is not None and not change.over and supervisor.wanted is None:
+        return Answer(f"the graph '{name}' is being changed ({change.text})", "try again when that is done")
+    beyond = [f"{d.where + ': ' if d.where else ''}{d.text}" for d in changes if not d.applies]
+    if beyond:
+        return Answer(f"a running graph cannot be changed so: {'; '.join(beyond)}", "end it and run it again")
+    for node in replaced(supervisor.plan, wanted):
+        needs, free = sum(memory.get(id, 0) for id in supervisor.plan.node(node).instances), memory[""]
+        if needs > free:
+            sizes = f"it takes {needs / 2**20:.0f} MB, {free / 2**20:.0f} MB are free"
+            return Answer(f"no room for another '{node}' beside the one that runs: {sizes}", "stop something else first")
     return None
 
 

@@ -85,6 +85,7 @@ class PlannedNode(msgspec.Struct, frozen=True):
     dead_after_s: float = 30.0  # without a sign of life
     command: tuple[str, ...] = ()  # of a program that speaks the wire protocol; empty: a Python class
     outputs: dict[str, tuple[str, ...]] = {}  # of a program: its ports and the kinds that each carries
+    changeable: tuple[str, ...] = ()  # parameters that can be changed while it runs
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -98,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True):
     orphan_after_s: float = 30.0
     drain_within_s: float = 10.0
     max_message: int = 64 * 2**20  # bytes
+    overlays: tuple[str, ...] = ()  # that were laid over the file on the command line
     shared_memory: int = 64 * 2**20  # bytes of payloads that one instance may hold there; 0: all goes through sockets
 
     @property

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
+import psutil
 import zmq
 
-from graph.commands import Answer, Ask, CommandServer, Request, Scale
+from graph.commands import Answer, Apply, Ask, CommandServer, Line, Request, Scale
 from graph.control import Beat, ControlServer, Failed, Gone, Heard
 from graph.epoch import Epoch
 from graph.errors import NodeError, VoicegraphError
@@ -30,6 +31,7 @@ from graph.events import (
     Spawn,
     Tell,
     Tick,
+    Want,
     WriteEpoch,
 )
 from graph.handover import Legacy, positions
@@ -40,8 +42,9 @@ from graph.log_places import begin, log_dir
 from graph.log_rotation import BYTES_MAX, HUGE, Journal, cut
 from graph.logs import level as log_level
 from graph.member import Found
-from graph.orders import events_of, refusal, scaling
+from graph.orders import cannot_apply, events_of, refusal, scaling
 from graph.plan import Plan
+from graph.replan import differences, wanted_of
 from graph.report import Report
 from graph.rundir import NodeProcess, RunDir
 from graph.serving import Serving
@@ -209,6 +212,11 @@ class _Runner:
         if isinstance(request, Ask):
             self._commands.answer(whom, Answer(status=self._serving.status()))
             return
+        if isinstance(request, Apply):
+            answer, wanted = self._apply(request.plan, request.check)
+            self._commands.answer(whom, answer)
+            yield from wanted
+            return
         refused = refusal(self._supervisor, request)
         events: list[Event] = []
         if refused is None and isinstance(request, Scale):
@@ -222,6 +230,21 @@ class _Runner:
             events = list(events_of(request))
         self._commands.answer(whom, refused or Answer())
         yield from events
+
+    def _apply(self, said: Plan, check: bool = False) -> tuple[Answer, list[Event]]:
+        """What becomes of a file that was edited."""
+        live = self._supervisor.wanted or self._supervisor.plan
+        wanted = wanted_of(live, self._directory.read_file_plan(), said)
+        changes = differences(live, wanted)
+        answer = Answer(changes=[Line(d.where, d.text, d.applies) for d in changes])
+        if check:
+            return answer, []
+        memory = {m: self._serving.vitals.of(m).rss for m in self._supervisor.members}
+        refused = cannot_apply(self._supervisor, wanted, changes, {**memory, "": psutil.virtual_memory().available})
+        if refused is not None:
+            return refused, []
+        self._directory.write_file_plan(said)
+        return answer, [Want(wanted)]
 
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
@@ -264,7 +287,7 @@ class _Runner:
         if counts is not None:
             sent = topics_of(self._report.node_of(instance), counts.sending)
             gone = Gone(instance, life, sent, counts.lane_counts())
-            self._due.append(Left(Legacy(instance, life, positions(counts), sent)))
+            self._due.append(Left(Legacy(instance, life, positions(counts), sent, done=counts.origin[0])))
         else:
             self._due.append(Left(Legacy(instance, life)))
         self._report.buried(instance, counts)

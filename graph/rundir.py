@@ -157,8 +157,18 @@ class RunDir:
 
     def write_plan(self, plan: Plan) -> None:
         """A run begins, with what its file says."""
-        (self.path / FILE_PLAN).write_bytes(msgspec.msgpack.encode(plan))
+        self.write_file_plan(plan)
         self.write_epoch(Epoch(0, plan))
+
+    def write_file_plan(self, plan: Plan) -> None:
+        """What the file says, as it was read last."""
+        half = self.path / f"{FILE_PLAN}.new"
+        half.write_bytes(msgspec.msgpack.encode(plan))
+        half.rename(self.path / FILE_PLAN)
+
+    def read_file_plan(self) -> Plan:
+        """The same."""
+        return msgspec.msgpack.decode((self.path / FILE_PLAN).read_bytes(), type=Plan)
 
     def write_epoch(self, epoch: Epoch) -> None:
         """What is in force from now on; whoever reads at the same time finds all of it, or all of the former one."""
@@ -167,7 +177,7 @@ class RunDir:
         half.rename(self.path / EPOCH)
 
     def holds(self, plan: Plan) -> bool:
-        """True when the run that this folder is of began with this very plan."""
+        """True when the run that this folder is of has this very plan, as far as its file goes."""
         path = self.path / FILE_PLAN
         return path.exists() and path.read_bytes() == msgspec.msgpack.encode(plan)
 

@@ -67,6 +67,7 @@ class Serving:
             instances=[self._instance(m) for m in self.supervisor.members.values()],
             edges=self.report.totals(),
             change=self._change(),
+            changing=self.supervisor.changing,
         )
 
     def _change(self) -> ChangeStatus | None:

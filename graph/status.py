@@ -69,3 +69,4 @@ class GraphStatus(msgspec.Struct):
     instances: list[InstanceStatus] = []
     edges: dict[str, EdgeStatistics] = {}  # by edge id, both ends and all lives added up
     change: ChangeStatus | None = None  # None: there was none since this supervisor began
+    changing: bool = False  # it is not over, or more is to follow

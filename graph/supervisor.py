@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from graph.circuit import Circuit
 from graph.control import (
     Absent,
@@ -43,7 +45,7 @@ from graph.control import (
     ToNode,
     Warned,
 )
-from graph.epoch import Epoch
+from graph.epoch import CannotScale, Epoch
 from graph.events import (
     Action,
     Bury,
@@ -61,18 +63,30 @@ from graph.events import (
     StartNode,
     StopNode,
     Tell,
+    Want,
 )
 from graph.handover import Replan
 from graph.member import ABSENT, GONE, HEARD, Found, Member, State
 from graph.plan import Plan
+from graph.replan import next_step
 from graph.status import Phase
 from graph.transition import Transition
 from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
 SOON_S = 0.05
+PROBATION_S = 10.0  # that a new version of a node has to live before the one before it is forgotten
 LOOK_S = 0.25  # how often signs of life are looked at
 AWAY_S = 2.0  # a supervisor that did not look for so long was itself stopped, and nobody's silence counts
+
+
+@dataclass(frozen=True)
+class Probation:
+    """A node that has a new version, and what it was before."""
+
+    node: str
+    before: Plan
+    until_s: float
 
 
 @dataclass
@@ -85,7 +99,11 @@ class Supervisor:
     members: dict[str, Member] = field(default_factory=dict)
     epoch: Epoch = field(init=False)
     transition: Transition | None = None  # the last change of the plan, under way or over
+    wanted: Plan | None = None  # what the graph is to become, step by step
+    known: set[str] = field(default_factory=set)  # all instances there ever were
     exit_code: int = 0
+    _probation: Probation | None = None
+    _going_back: bool = False  # the next change undoes one that was done
     _circuits: dict[tuple[str, bool], Circuit] = field(default_factory=dict)  # by node, and whether of its fallback
     _deadline_s: float = 0.0  # of a drain, or of leaving
     _looked_s: float = 0.0
@@ -101,16 +119,26 @@ class Supervisor:
     def _enlist(self) -> None:
         """Everybody who takes part has a place here."""
         for one in self.epoch.instances:
+            self.known.add(one.id)
+            node = self.epoch.node(one.id)
             if one.id not in self.members:
-                self.members[one.id] = Member(one.id, self.epoch.node(one.id))
+                self.members[one.id] = Member(one.id, node)
+            self.members[one.id].node = node
         for node in self.plan.nodes:
             for fallback in (False, True):
-                self._circuits.setdefault((node.name, fallback), Circuit(node.restart, self.jitter))
+                known = self._circuits.get((node.name, fallback))
+                if known is None or known.restart != node.restart:
+                    self._circuits[node.name, fallback] = Circuit(node.restart, self.jitter)
 
     @property
     def failures(self) -> dict[str, str]:
         """By instance, why it could not go on."""
         return {m.id: m.error for m in self.members.values() if m.state == "failed" or m.id in self._blamed}
+
+    @property
+    def changing(self) -> bool:
+        """True while the plan is being changed, or more is to follow."""
+        return self.wanted is not None or (self.transition is not None and not self.transition.over)
 
     @property
     def has_deadline(self) -> bool:
@@ -192,6 +220,9 @@ class Supervisor:
             return self._stop_node(event, now_s)
         if isinstance(event, ChangePlan):
             return self._change(event, now_s)
+        if isinstance(event, Want):
+            self.wanted = event.plan
+            return []
         if isinstance(event, Left):
             return self.transition.left(event.legacy) if self.transition is not None else []
         if isinstance(event, StartNode):
@@ -313,6 +344,7 @@ class Supervisor:
         wait_s = circuit.died(now_s) if again and not over and not member.trial else None
         member.trial = False
         yield from self._bury(member)
+        yield from self._on_probation(member, why, now_s)
         if wait_s is not None:
             at = f"in {wait_s:.1f} s" if wait_s else "now"
             left = f"{len(circuit.deaths_s)} of {circuit.restart.max} in {circuit.restart.within_s:g} s"
@@ -326,7 +358,7 @@ class Supervisor:
     def _gone_for_good(self, member: Member, why: str) -> list[Action]:
         """It was to leave: by itself when it had finished, or it died before."""
         del self.members[member.id]
-        if member.state == "drained":
+        if member.state in ("drained", *GONE):
             return self._to_all(Absent(member.id, final=True))
         told = [Tell("warning", f"{why}, while it was leaving", member.id)] if why else []
         return [*told, *self._bury(member), *self._to_all(Absent(member.id, final=True))]
@@ -414,13 +446,29 @@ class Supervisor:
         self.epoch = Epoch(self.epoch.number + 1, event.plan, before=self.plan)
         self.plan = event.plan
         self._enlist()
-        self.transition = Transition(self.epoch, self.members, event.text)
+        self.transition = Transition(self.epoch, self.members, event.text, event.replaces, self._going_back)
+        self._going_back = False
         told = self.transition.begin()
         return [
             Tell("info", event.text),
             *told,
             *(a for id in sorted(self.epoch.joining) for a in self._spawn(self.members[id], now_s)),
         ]
+
+    def _next_change(self, now_s: float) -> list[Action]:
+        """The next step towards what is wanted, when the one before is over."""
+        busy = self.transition is not None and not (self.transition.over and all(map(self.epoch.has, self.members)))
+        if self.wanted is None or busy or self.phase != "running":
+            return []
+        try:
+            step = next_step(self.plan, self.wanted, self.known, self.epoch.number + 1)
+        except CannotScale as error:
+            self.wanted = None
+            return [Tell("error", f"not done: {error}; the graph goes on as it is")]
+        if step is None:
+            self.wanted = None
+            return []
+        return self._change(ChangePlan(step.plan, step.text, step.node if step.replaces else ""), now_s)
 
     def _go_on_changing(self) -> list[Action]:
         """Whatever has become possible in a change of the plan."""
@@ -432,14 +480,20 @@ class Supervisor:
         for member in list(self.members.values()):
             if member.asked and member.due_s is None:
                 member.due_s = self._looked_s + LEAVE_WITHIN_S
+        for member in [m for m in self.members.values() if m.state in GONE and transition.leaves(m.id)]:
+            actions += self._gone_for_good(member, "")
         return [*actions, *self._changed(transition)]
 
     def _changed(self, transition: Transition) -> list[Action]:
         """What is in force now, where that is another."""
         if transition.stage == "done":
             self.epoch = transition.epoch.settled()
+            self._enlist()
+            if transition.replaces and transition.epoch.before is not None and not transition.goes_back:
+                self._probation = Probation(transition.replaces, transition.epoch.before, self._looked_s + PROBATION_S)
             return [Tell("info", f"done: {transition.text}")]
         if transition.stage == "undone":
+            self.wanted = None
             self.epoch = transition.epoch.undone()
             self.plan = self.epoch.plan
             told: list[Action] = [
@@ -453,6 +507,20 @@ class Supervisor:
                     member.asked, member.due_s = "stop", self._looked_s + LEAVE_WITHIN_S
             return told
         return []
+
+    def _on_probation(self, member: Member, why: str, now_s: float) -> list[Action]:
+        """A version that dies as soon as it has taken over is not kept: the one before takes over again."""
+        trial, node = self._probation, member.node.name
+        if trial is None or trial.node != node or self.transition is None or not self.transition.over:
+            return []
+        self._probation = None
+        if now_s > trial.until_s or self.phase != "running":
+            return []
+        before = [trial.before.node(node) if n.name == node else n for n in self.plan.nodes]
+        self.wanted = msgspec.structs.replace(self.plan, nodes=tuple(before))
+        self._going_back = True
+        told = f"the new version died soon after it had taken over ({why}): the one before takes over again"
+        return [Tell("error", told, member.id)]
 
     def _interrupted(self, now_s: float) -> list[Action]:
         first, self._interrupted_before = not self._interrupted_before, True
@@ -548,7 +616,7 @@ class Supervisor:
 
     def _settle(self, now_s: float) -> list[Action]:
         """What follows from the state as a whole, whatever event led to it."""
-        actions: list[Action] = self._go_on_changing()
+        actions: list[Action] = [*self._go_on_changing(), *self._next_change(now_s)]
         if self.phase == "starting" and all(m.state in ("ready", *ABSENT) for m in self.members.values()):
             actions += self._all_ready(now_s)
         if self.phase in ("running", "draining"):

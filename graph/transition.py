@@ -31,10 +31,13 @@ class Transition:
     epoch: Epoch
     members: dict[str, Member]
     text: str = ""  # what changes, for the user
+    replaces: str = ""  # a node all of whose processes are new
+    goes_back: bool = False  # it undoes an earlier one
     stage: Stage = "meeting"
     error: str = ""  # why it was undone
     _replanned: dict[str, dict[str, Position]] = field(default_factory=dict)  # by instance, where its new streams begin
     _legacies: dict[str, Legacy] = field(default_factory=dict)  # by instance that has handed over
+    _died: dict[str, Legacy] = field(default_factory=dict)  # who is dead before the hand-over begins
     _taken: set[tuple[str, str]] = field(default_factory=set)  # (who gained, of whom)
 
     def __post_init__(self) -> None:
@@ -78,6 +81,8 @@ class Transition:
 
     def left(self, legacy: Legacy) -> list[Action]:
         """One has handed over, or died: this is what it leaves."""
+        if self.stage == "meeting":
+            self._died[legacy.instance] = legacy
         if self.stage != "handing over" or legacy.instance in self._legacies or legacy.instance not in self._pairs:
             return []
         self._legacies[legacy.instance] = legacy
@@ -86,6 +91,7 @@ class Transition:
     def started(self, id: str) -> None:
         """An instance is started again: it knows nothing of what was said."""
         self._replanned.pop(id, None)
+        self._died.pop(id, None)
         self._taken = {pair for pair in self._taken if pair[0] != id}
 
     def undo(self, why: str) -> list[Action]:
@@ -113,6 +119,8 @@ class Transition:
             if all(self._has_met(m) for m in self.members.values()):
                 self.stage = "handing over"
                 actions += [WriteEpoch(self.epoch.commit()), *(a for id in self.members for a in self._hand_over(id))]
+                dead = [id for id in self.epoch.leaving if id not in self.members or self.members[id].state in GONE]
+                actions += [a for id in dead for a in self.left(self._died.get(id, Legacy(id, 0)))]
         if self.stage == "handing over" and self._all_given():
             self.stage = "leaving"
         if self.stage == "leaving":
@@ -127,6 +135,8 @@ class Transition:
 
     def _has_met(self, member: Member) -> bool:
         if member.final or member.node.command or member.state in (*ABSENT, "stopped"):
+            return True
+        if member.state == "backoff" and member.id in self.epoch.leaving:
             return True
         if member.id in self.epoch.joining and member.state not in ("ready", "running"):
             return False

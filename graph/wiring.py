@@ -47,6 +47,7 @@ class Wiring:
         self.epoch = epoch
         self._plan = plan = epoch.plan
         self._me = instance
+        self.instance, self.life = instance.id, life
         self._life = life
         self._run = run
         self._endpoint = run.endpoint

@@ -38,17 +38,18 @@ def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, epo
     instance = epoch.instance(instance_id)
     logs.configure(instance=instance_id, node=instance.node, life=life, pid=os.getpid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is for the supervisor, which drains the graph
-    return _Worker(run, epoch, epoch.working(instance_id, fallback), instance, life).run()
+    return _Worker(run, epoch, epoch.working(instance_id, fallback), instance, life, fallback).run()
 
 
 class _Worker:
-    def __init__(self, run: RunDir, epoch: Epoch, planned: PlannedNode, instance: Instance, life: int) -> None:
+    def __init__(self, run: RunDir, epoch: Epoch, planned: PlannedNode, instance: Instance, life: int, fallback: bool) -> None:
         self._dir = run
         self._epoch = epoch
         self._plan = plan = epoch.plan
         self._planned = planned
         self._instance = instance
         self._life = life
+        self._fallback = fallback
         self._loop: Loop | None = None
         self._file = log_dir(plan) / f"{instance.id}.log"
         self._control = ControlClient(
@@ -97,12 +98,18 @@ class _Worker:
         if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
             os.chdir(Path(planned.resources.cwd).expanduser())
         wiring = Wiring(self._epoch, self._instance, self._life, cls, self._dir, self._set_aside)
-        name = self._instance.id if cls.replayable else f"{self._instance.id}~{self._life}"
-        origin = Origin(name, wiring.counts.origin)
+        origin = Origin(self._origin_name(cls), wiring.counts.origin)
         node: Node | None = None
         try:
             self._loop = Loop(
-                self._instance.id, self._life, wiring, self._control, origin, self._plan.max_message, self._dir.read_epoch
+                self._instance.id,
+                self._life,
+                wiring,
+                self._control,
+                origin,
+                self._plan.max_message,
+                self._dir.read_epoch,
+                self._fallback,
             )
             loop = self._loop
             logs.message_in_hand(lambda: loop.in_hand)
@@ -121,6 +128,13 @@ class _Worker:
                 if self._loop is not None:
                     self._loop.close()
                 wiring.close()
+
+    def _origin_name(self, cls: type[Node]) -> str:
+        """Under which its messages are numbered: whoever says the same again, a later version too, goes on with the numbers."""
+        if not cls.replayable:
+            return f"{self._instance.id}~{self._life}"
+        replica = self._instance.replica
+        return f"{self._instance.node}.{replica}" if replica else self._instance.node
 
     def _set_aside(self, edge: Edge, parcels: list[Parcel]) -> None:
         self._control.send(Warned(keep(dead_letters_file(self._plan, self._instance.id), edge, parcels)))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import doctor, logs, models, nodes, orders, plan, run, running, schema, top, validate
+from graph.cli import changes, doctor, logs, models, nodes, orders, plan, run, running, schema, top, validate
 from graph.errors import VoicegraphError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -32,6 +32,9 @@ app.command()(orders.stop)
 app.command()(orders.start)
 app.command()(orders.restart)
 app.command()(orders.scale)
+app.command()(changes.diff)
+app.command()(changes.apply)
+app.command()(changes.swap)
 app.add_typer(models.app, name="models")
 
 

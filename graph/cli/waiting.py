@@ -97,10 +97,10 @@ def see_changed(client: CommandClient, done: str) -> Outcome:
         while True:
             status = client.status()
             change = status.change
-            if change is None or change.stage == "done":
-                return Outcome(done)
-            if change.stage == "undone":
+            if change is not None and change.stage == "undone":
                 return Outcome(f"not done: {change.error}; the graph goes on as it was", done=False)
+            if change is None or not status.changing:
+                return Outcome(done)
             coming = [f"{one.instance} {_doing(one)}" for one in status.instances if one.health in ("starting", "loading")]
             shown.update(f"{change.text}: {', '.join(coming) or change.stage}")
             time.sleep(LOOK_S)

@@ -144,6 +144,10 @@ class Origin:
         self._next = self._done[0]
         return self._next
 
+    def inherit(self, done: int) -> None:
+        """Another has come so far with the same messages; call before the first message."""
+        self._done[0] = max(self._done[0], done)
+
     def begin(self, copies: int) -> Receipt:
         """A new message goes out in so many copies; the receipt is closed once for each."""
         number = self._next

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,9 +18,13 @@ class Tallied(Kind, frozen=True, omit_defaults=True):
     n: int
     count: int  # the how-manieth of its session
     by: str  # instance
+    label: str = ""
 
 
 class TallyConfig(NodeConfig):
+    version: int = 0  # another one takes another process
+    label: str = "a"  # and another of these does not
+    dies_at: int = 0  # the how-manieth message of a process is its last; 0: none
     broken: Path | None = None  # while this file is there the node cannot be set up
     busy: Path | None = None  # and while this one is there it has not been set up
 
@@ -29,8 +34,10 @@ class Tally(Node):
 
     Config = TallyConfig
     config: TallyConfig
+    changeable = frozenset({"label"})
     x = Input(Number)
     out = Output(Tallied)
+    _handled = 0
 
     def setup(self) -> None:
         self._counts: dict[str, int] = {}
@@ -42,7 +49,10 @@ class Tally(Node):
 
     def on_x(self, message: Message[Number]) -> Outgoing:
         count = self._counts[message.session] = self._counts.get(message.session, 0) + 1
-        return self.out(Tallied(message.body.n, count, self.runtime.instance))
+        self._handled += 1
+        if self._handled == self.config.dies_at:
+            os._exit(1)
+        return self.out(Tallied(message.body.n, count, self.runtime.instance, self.config.label))
 
     def snapshot(self) -> dict[str, Any]:
         return dict(self._counts)
@@ -67,7 +77,7 @@ class Book(Node):
 
     def on_x(self, message: Message[Tallied]) -> None:
         body = message.body
-        self._file.write(f"{message.session} {body.n} {body.count} {body.by}\n")
+        self._file.write(f"{message.session} {body.n} {body.count} {body.by} {body.label}\n")
 
     def close(self) -> None:
         self._file.close()

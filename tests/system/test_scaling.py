@@ -29,7 +29,7 @@ def book(folder: Path) -> list[Line]:
     lines = (
         [line.split() for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")] if file.exists() else []
     )
-    return [(session, int(n), int(count), by) for session, n, count, by in lines]
+    return [(session, int(n), int(count), by) for session, n, count, by, _ in lines]
 
 
 def flows(run: GraphRun) -> None:

@@ -1,0 +1,130 @@
+"""A running graph becomes what its file says: versions of a node take over from each other, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .graphs import GraphRun, eventually, graph_run, interrupt
+from .test_commands import graph, status
+from .test_scaling import book, check_order, flows
+
+GRAPH = """\
+name: demo  # kept
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 1000000, every_ms: 1, sessions: 24}}}}
+  mid:
+    use: "tests.system.scaling_actors:Tally"
+    in: {{x: src.out}}
+    with: {{version: 0, label: a}}  # the ears
+    restart: {{max: 2}}
+  end: {{use: "tests.system.scaling_actors:Book", in: {{x: mid.out}}, with: {{file: "{folder}/book.txt"}}}}
+"""
+
+
+def text(run: GraphRun) -> str:
+    return (run.folder / "graph.yaml").read_text()
+
+
+def labels(folder: Path) -> set[str]:
+    return {line.split()[4] for line in (folder / "book.txt").read_text().splitlines()[-200:-1]}
+
+
+def pids(run: GraphRun) -> dict[str, int]:
+    return {name: process.pid for name, process in run.workers().items()}
+
+
+def test_a_version_takes_over_from_the_one_before_and_the_file_says_so(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        before = pids(run)
+        said = graph(run.runtime, "swap", "mid", "--with", "version=1")
+        assert (said.returncode, said.stderr) == (0, ""), run.stderr
+        assert said.stdout == "mid: version: 0 -> 1\n'demo' is what its file says\n"
+        assert text(run) == GRAPH.format(folder=tmp_path).replace("version: 0", "version: 1")
+        flows(run)
+        after = pids(run)
+        assert {name: after[name] for name in ("src", "end")} == {name: before[name] for name in ("src", "end")}
+        assert set(after) == {"src", "end", "mid+1"}
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+        for name in ("src.out->mid.x", "mid.out->end.x"):
+            edge = run.edge(name)
+            assert (edge["dropped"], edge["sent"]) == (0, edge["delivered"]), edge
+        run.all_gone()
+
+
+def test_what_is_changeable_changes_in_place(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        before = pids(run)
+        assert graph(run.runtime, "swap", "mid", "--with", "label=b").returncode == 0, run.stderr
+        flows(run)
+        assert labels(tmp_path) == {"b"}
+        assert pids(run) == before
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+
+
+def test_a_file_is_compared_and_applied(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        file = tmp_path / "graph.yaml"
+        assert graph(run.runtime, "diff", str(file)).stdout == "nothing differs\n"
+        assert graph(run.runtime, "apply", str(file)).stdout == "nothing to change\n"
+        file.write_text(text(run).replace("version: 0", "version: 1").replace("max: 2", "max: 3"))
+        assert graph(run.runtime, "diff", str(file)).stdout == "mid: version: 0 -> 1\nmid: restart.max: 2 -> 3\n"
+        told = json.loads(graph(run.runtime, "diff", str(file), "--json").stdout)
+        assert told[0] == {"where": "mid", "change": "version: 0 -> 1", "applies": True}
+        assert graph(run.runtime, "apply", str(file)).returncode == 0
+        assert graph(run.runtime, "diff", str(file)).stdout == "nothing differs\n"
+        file.write_text(text(run).replace("src.out}", "{from: src.out, depth: 5}}"))
+        said = graph(run.runtime, "apply", str(file))
+        assert (said.returncode, said.stderr) == (
+            1,
+            "a running graph cannot be changed so: src.out->mid.x: depth: 1000 -> 5 (end it and run it again)\n",
+        )
+        file.write_text(text(run).replace("version: 1", "versoin: 1"))
+        said = graph(run.runtime, "apply", str(file))
+        assert said.returncode == 2
+        assert "unknown parameter 'versoin' (did you mean 'version'?)" in said.stderr
+        flows(run)
+
+
+def test_a_version_that_cannot_load_is_thrown_away(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "broken").touch()
+        before = pids(run)
+        said = graph(run.runtime, "swap", "mid", "--with", f"broken={tmp_path}/broken")
+        assert said.returncode == 1
+        assert "not done: mid+1: there is no model: pull it first; the graph goes on as it was" in said.stderr
+        assert text(run) == GRAPH.format(folder=tmp_path), "the file is as it was"
+        eventually(lambda: pids(run) == before, "nobody was touched")
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+
+
+def test_a_version_that_dies_soon_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        graph(run.runtime, "swap", "mid", "--with", "dies_at=100", "--with", "version=1")
+        told = "mid+1: the new version died soon after it had taken over"
+        eventually(lambda: told in run.stderr, f"it dies\n{run.stderr}")
+        eventually(lambda: not status(run)["changing"], f"it goes back\n{run.stderr}")
+        flows(run)
+        assert {by for *_, by in book(tmp_path)[-200:]} == {"mid+3"}
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("src.out->mid.x")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"]
+        run.all_gone()
