@@ -8,8 +8,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 import psutil
 import zmq
 
@@ -56,11 +57,16 @@ SHORTEN_S = 0.5  # how often long logs are looked for
 QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
 NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
+if TYPE_CHECKING:
+    from graph.watching import Watch
+
 Teller: TypeAlias = Callable[[Tell, Supervisor], None]
 
 
-def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
+def run(plan: Plan, tell: Teller, watch: Watch | None = None) -> tuple[int, Report, dict[str, str]]:
     """Run a graph to its end. Ctrl-C, SIGTERM and a closed terminal drain it, a second one stops it at once.
+
+    When the file that is watched has been saved, the running graph becomes what it says.
 
     Where an earlier supervisor of the same plan was killed and its nodes live on, they are taken over as they are.
     `tell` is handed every line for the user. Returns the exit code, the report and the failures by instance.
@@ -78,7 +84,7 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
             directory.write_plan(plan)
         logs = begin(plan, adopt=bool(found))
         epoch = directory.read_epoch()
-        return _Runner(epoch, directory, LocalLauncher(epoch, directory, logs), tell).run(found)
+        return _Runner(epoch, directory, LocalLauncher(epoch, directory, logs), tell, watch).run(found, plan)
     finally:
         directory.remove()
         os.close(lock)
@@ -86,7 +92,7 @@ def run(plan: Plan, tell: Teller) -> tuple[int, Report, dict[str, str]]:
 
 def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
     """What an earlier supervisor of this plan has left, which was killed. Nodes of another plan are ended."""
-    if directory.holds(plan) and (directory.alive() or directory.died_lately(plan.orphan_after_s)):
+    if _is_or_becomes(directory, plan) and (directory.alive() or directory.died_lately(plan.orphan_after_s)):
         return directory.registered()
     for left in directory.alive().values():
         LocalLauncher.kill_group(left.pid, signal.SIGKILL)
@@ -96,8 +102,16 @@ def _found(directory: RunDir, plan: Plan) -> dict[str, NodeProcess]:
     return {}
 
 
+def _is_or_becomes(directory: RunDir, plan: Plan) -> bool:
+    """True when what runs there is of this plan, or can be changed into it."""
+    try:
+        return directory.holds(plan) or all(d.applies for d in differences(directory.read_plan(), plan))
+    except (OSError, msgspec.DecodeError):
+        return False  # there is none, or it is of another version
+
+
 class _Runner:
-    def __init__(self, epoch: Epoch, directory: RunDir, launcher: LocalLauncher, tell: Teller) -> None:
+    def __init__(self, epoch: Epoch, directory: RunDir, launcher: LocalLauncher, tell: Teller, watch: Watch | None) -> None:
         plan = epoch.plan
         self._context: zmq.Context[Any] = zmq.Context()
         self._control = ControlServer(self._context, directory.control)
@@ -115,7 +129,8 @@ class _Runner:
         self._due: list[Event] = []  # that follow from what was done: a process could not be started, one has died
         self._woken, self._waker = socket.socketpair()  # a signal wakes the poll at once
         self._poller = zmq.Poller()
-        for one in (self._control.socket, self._commands.socket, self._woken):
+        self._watch = watch
+        for one in (self._control.socket, self._commands.socket, self._woken, *([watch.woken] if watch else [])):
             self._poller.register(one, zmq.POLLIN)
         self._epoch = epoch
         self._programs = [i.id for i in plan.instances if plan.node(i.node).command]
@@ -123,10 +138,10 @@ class _Runner:
         self._journal = Journal(log_dir(plan) / "supervisor.log")
         self._finished: int | None = None
 
-    def run(self, found: dict[str, NodeProcess]) -> tuple[int, Report, dict[str, str]]:
+    def run(self, found: dict[str, NodeProcess], plan: Plan) -> tuple[int, Report, dict[str, str]]:
         try:
             with self._signals():
-                self._do(self._adopt(found) if found else self._supervisor.begin(time.monotonic()))
+                self._do(self._adopt(found, plan) if found else self._supervisor.begin(time.monotonic()))
                 while self._finished is None:
                     self._wait()
                     for event in self._events():
@@ -136,13 +151,15 @@ class _Runner:
             for instance in self._supervisor.members:
                 self._launcher.kill(instance, signal.SIGKILL)
             self._launcher.close()
+            if self._watch is not None:
+                self._watch.close()
             self._control.close()
             self._commands.close()
             self._context.term()
             self._woken.close()
             self._waker.close()
 
-    def _adopt(self, found: dict[str, NodeProcess]) -> list[Action]:
+    def _adopt(self, found: dict[str, NodeProcess], plan: Plan) -> list[Action]:
         alive = self._directory.alive()
         self._report.know(self._directory.read_left())
         for instance, process in found.items():
@@ -155,13 +172,17 @@ class _Runner:
             elif instance in alive:
                 self._launcher.adopt(instance, process)
         left = {i: Found(p.life, i in alive, p.fallback, self._directory.exit_code(i, p.life) == 0) for i, p in found.items()}
-        return self._supervisor.adopt(left, time.monotonic(), self._epoch)
+        actions = self._supervisor.adopt(left, time.monotonic(), self._epoch)
+        self._supervisor.wanted = wanted_of(self._epoch.plan, self._directory.read_file_plan(), plan)
+        self._directory.write_file_plan(plan)
+        return actions
 
     def _wait(self) -> None:
         if self._due:
             return
         exits = self._launcher.exit_descriptors()
-        quiet = exits is not None and not self._supervisor.has_deadline
+        watched = self._watch is not None and self._watch.pending
+        quiet = exits is not None and not self._supervisor.has_deadline and not watched
         for descriptor in exits or ():
             self._poller.register(descriptor, zmq.POLLIN)
         self._poller.poll(QUIET_MS if quiet else LOOK_MS)
@@ -186,6 +207,8 @@ class _Runner:
         self._keep_house(time.monotonic())
         for whom, request in self._commands.receive():
             yield from self._asked(whom, request)
+        if self._watch is not None and self._watch.due(time.monotonic()):
+            yield from self._saved(self._watch)
         yield from self._serving.look(time.monotonic())
         yield Tick()
 
@@ -246,6 +269,23 @@ class _Runner:
         self._directory.write_file_plan(said)
         return answer, [Want(wanted)]
 
+    def _saved(self, watch: Watch) -> list[Event]:
+        """The file was saved: become what it says, if it says anything that can be."""
+        try:
+            plan = watch.read()
+        except VoicegraphError as error:
+            self._say(Tell("error", f"the file was saved, but the graph stays as it is:\n{error}"))
+            return []
+        answer, events = self._apply(plan)
+        if answer.error:
+            hint = f" ({answer.suggestion})" if answer.suggestion else ""
+            self._say(Tell("error", f"the file was saved, but the graph stays as it is: {answer.error}{hint}"))
+        return events if answer.changes else []
+
+    def _say(self, line: Tell) -> None:
+        self._journal.note(line.level, line.text, line.instance)
+        self._tell(line, self._supervisor)
+
     def _do(self, actions: list[Action]) -> None:
         for action in actions:
             if isinstance(action, Spawn):
@@ -257,8 +297,7 @@ class _Runner:
             elif isinstance(action, Kill):
                 self._launcher.kill(action.instance, action.signal)
             elif isinstance(action, Tell):
-                self._journal.note(action.level, action.text, action.instance)
-                self._tell(action, self._supervisor)
+                self._say(action)
             elif isinstance(action, WriteEpoch):
                 self._write(action.epoch)
             elif isinstance(action, Finish):

@@ -23,7 +23,7 @@ LOOK_S = 0.1
 ANSWER_WITHIN_S = 1.0
 
 
-def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, quiet: bool, as_json: bool) -> None:
+def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, quiet: bool, as_json: bool, watch: bool) -> None:
     """Start `graph run` in a session of its own, and wait until the graph runs. Ctrl-C and SIGTERM end only the waiting.
 
     :raises typer.Exit: it ended before it ran, with its own exit code; what it said is shown. Or the waiting was ended.
@@ -44,6 +44,7 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, qui
     options = [one for overlay in overlays for one in ("-o", overlay)]
     options += ["--report", str(report)] if report is not None else []
     options += ["-q"] if quiet else []
+    options += ["--watch"] if watch else []
     console = Console(stderr=True, highlight=False)
     with _signals() as caught, console.status("starting") as shown:
         with said.open("ab") as log:

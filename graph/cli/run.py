@@ -17,6 +17,7 @@ from graph.cli.arguments import DEFAULT_FILE, File, Overlays
 if TYPE_CHECKING:
     from graph.events import Tell
     from graph.supervisor import Supervisor
+    from graph.watching import Watch
 
 
 def run(
@@ -25,11 +26,16 @@ def run(
     report: Annotated[Path | None, typer.Option(help="Write what happened, turn by turn and edge by edge, as JSON.")] = None,
     pull: Annotated[bool, typer.Option(help="Fetch missing models before the start.")] = True,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only warnings and errors.")] = False,
+    watch: Annotated[
+        bool | None,
+        typer.Option("--watch/--no-watch", help="Change the running graph when its file is saved. Default: on a terminal."),
+    ] = None,
     detached: Annotated[bool, typer.Option("-d", "--detach", help="In the background, once it runs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Of --detach: print where it runs as JSON.")] = False,
 ) -> None:
     """Run a graph until its sources end. Ctrl-C drains it, a second Ctrl-C stops it at once.
 
+    Save the file while it runs, and the graph becomes what it says (--watch): models, parameters, engines, replicas.
     Nodes that die are started again, as their `restart` says. If this process is killed the nodes live on; run the same file
     again within `orphan_after` (30 s) and it takes over.
 
@@ -56,15 +62,24 @@ def run(
     if detached:
         from graph.cli.detach import detach
 
-        detach(plan, file, overlay or [], report, quiet, as_json)
+        detach(plan, file, overlay or [], report, quiet, as_json, bool(watch))
         return
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()
-    code, gathered, failures = run_plan(plan, console.tell)
+    code, gathered, failures = run_plan(plan, console.tell, _watch(file, overlay or [], watch))
     if report is not None:
         text = json.dumps(gathered.as_dict(code, failures, time.monotonic() - began_s), indent=2, ensure_ascii=False)
         _write(report, text + "\n")
     _leave(code)
+
+
+def _watch(file: Path, overlays: list[str], wanted: bool | None) -> Watch | None:
+    if not (sys.stderr.isatty() if wanted is None else wanted):
+        return None
+    from graph.load import load_plan
+    from graph.watching import Watch
+
+    return Watch(file, lambda: load_plan(file, overlays))
 
 
 def _leave(code: int) -> NoReturn:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from graph.commands import Apply, CommandClient
+from graph.load import load_plan
+
 from .graphs import GraphRun, eventually, graph_run, interrupt
 from .test_commands import graph, status
 from .test_scaling import book, check_order, flows
@@ -96,6 +99,49 @@ def test_a_file_is_compared_and_applied(tmp_path: Path) -> None:
         flows(run)
 
 
+def test_saving_the_file_changes_the_graph(tmp_path: Path) -> None:
+    file = tmp_path / "graph.yaml"
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path), "--watch") as run:
+        run.running()
+        flows(run)
+        file.write_text(text(run).replace("version: 0", "version: 1"))
+        eventually(lambda: "done: 'mid': version: 0 -> 1" in run.stderr, f"it is changed\n{run.stderr}")
+        (tmp_path / "other.tmp").write_text(text(run).replace("version: 1", "version: 2"))
+        (tmp_path / "other.tmp").rename(file)
+        eventually(lambda: "done: 'mid': version: 1 -> 2" in run.stderr, f"it is changed again\n{run.stderr}")
+        whole = text(run)
+        file.write_text(whole[:-20])
+        eventually(lambda: "the file was saved, but the graph stays as it is:\n" in run.stderr, f"it is told\n{run.stderr}")
+        flows(run)
+        file.write_text(whole.replace("label: a", "label: b"))
+        eventually(lambda: "done: 'mid': label: a -> b" in run.stderr, f"it goes on\n{run.stderr}")
+        flows(run)
+        assert labels(tmp_path) == {"b"}
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+
+
+def test_the_next_supervisor_makes_it_what_the_file_says_by_then(tmp_path: Path) -> None:
+    with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
+        run.running()
+        flows(run)
+        before = pids(run)
+        run.process.kill()
+        run.process.wait()
+        (tmp_path / "graph.yaml").write_text(text(run).replace("version: 0", "version: 1"))
+        (tmp_path / "second").mkdir()
+        with graph_run(tmp_path / "second", tmp_path / "graph.yaml", XDG_RUNTIME_DIR=str(run.runtime)) as second:
+            eventually(lambda: "done: 'mid': version: 0 -> 1" in second.stderr, f"it is changed\n{second.stderr}")
+            flows(run)
+            after = pids(run)
+            assert (after["src"], after["end"]) == (before["src"], before["end"])
+            interrupt(second)
+            assert second.wait() == 0, second.stderr
+        check_order(book(tmp_path))
+        run.all_gone()
+
+
 def test_a_version_that_cannot_load_is_thrown_away(tmp_path: Path) -> None:
     with graph_run(tmp_path, GRAPH.format(folder=tmp_path)) as run:
         run.running()
@@ -111,6 +157,64 @@ def test_a_version_that_cannot_load_is_thrown_away(tmp_path: Path) -> None:
         interrupt(run)
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
+
+
+FIFTY = """\
+name: fifty
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 1000000, every_ms: 1, sessions: 24}}}}
+  mid: {{use: "tests.system.scaling_actors:Tally", in: {{x: src.out}}, restart: never, with: {{version: {mid}{broken_mid}}}}}
+  work:
+    use: "tests.system.scaling_actors:Tally"
+    in: {{x: {{from: src.out, link: queue, order: session}}}}
+    replicas: 3
+    restart: never
+    with: {{version: {work}{broken_work}}}
+  end: {{use: "tests.system.scaling_actors:Book", in: {{x: mid.out}}, with: {{file: "{folder}/book.txt"}}}}
+  done: {{use: "tests.system.scaling_actors:Book", in: {{x: work.out}}, with: {{file: "{folder}/done.txt"}}}}
+"""
+
+
+def test_fifty_swaps_under_load_lose_double_and_overtake_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    file = tmp_path / "graph.yaml"
+    said = {"folder": tmp_path, "mid": 0, "work": 0, "broken_mid": "", "broken_work": ""}
+    file.write_text(FIFTY.format(**said))
+    with graph_run(tmp_path, file) as run:
+        run.running()
+        flows(run)
+        (folder,) = (run.runtime / "vg").iterdir()
+        undone = 0
+        with CommandClient(folder) as client:
+            for swap in range(50):
+                node = ("mid", "work")[swap % 2]
+                broken = swap % 7 == 3
+                said[node] = swap + 1
+                said[f"broken_{node}"] = f', broken: "{tmp_path}/broken"' if broken else ""
+                file.write_text(FIFTY.format(**said))
+                client.ask(Apply(load_plan(file)))
+                eventually(lambda: not client.status().changing, f"swap {swap} is over\n{run.stderr[-2000:]}")
+                change = client.status().change
+                assert change is not None
+                assert change.stage == ("undone" if broken else "done"), run.stderr[-2000:]
+                undone += broken
+                if broken:
+                    said[f"broken_{node}"] = ""
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr[-2000:]
+        check_order(book(tmp_path))
+        versions = {by for *_, by in book(tmp_path)}
+        assert len(versions) == 26, "all have worked: what could not load did so with the next edit"
+        done = [line.split() for line in (tmp_path / "done.txt").read_text().splitlines()]
+        assert sorted(int(n) for _, n, *_ in done) == list(range(len(done))), "each once"
+        # Two takers of a queue are two producers: whoever hears both may hear them in another order.
+        for session, by in {(one[0], one[3]) for one in done}:
+            numbers = [int(n) for of, n, _, who, _ in done if (of, who) == (session, by)]
+            assert numbers == sorted(numbers), "in order"
+        for edge in run.report["edges"]:
+            assert edge["dropped"] == 0, edge
+        run.all_gone()
 
 
 def test_a_version_that_dies_soon_gives_way_to_the_one_before(tmp_path: Path) -> None:
