@@ -139,6 +139,8 @@ class Node:
     Config: ClassVar[type[NodeConfig]] = NodeConfig
     extra: ClassVar[str] = ""  # the pip extra that brings this node's libraries
     terminal: ClassVar[bool] = False  # True: its standard output is the terminal of `graph run`
+    # False: another version cannot begin beside it, for what it writes or holds is its alone.
+    replaceable: ClassVar[bool] = True
     # Parameters that take effect in a running node as soon as `config` is another: read them anew for every message.
     changeable: ClassVar[frozenset[str]] = frozenset()
     # What it does with one message it does in the same way again, so repeats of its outputs can be told (docs/links.md).

@@ -76,15 +76,15 @@ def _of_nodes(live: Plan, wanted: Plan) -> Iterator[Difference]:
 
 
 def _of_node(old: PlannedNode, new: PlannedNode) -> Iterator[Difference]:
-    program = bool(old.command or new.command)
+    fixed = bool(old.command or new.command) or not (old.replaceable or not _needs_process(old, new))
     if old.use != new.use:
-        yield Difference(old.name, f"use: {old.use} -> {new.use}", applies=not program)
+        yield Difference(old.name, f"use: {old.use} -> {new.use}", applies=not fixed)
     for path, before, after in _changed(old.config, new.config):
-        yield Difference(old.name, f"{path}: {_shown(before)} -> {_shown(after)}", applies=not program)
+        yield Difference(old.name, f"{path}: {_shown(before)} -> {_shown(after)}", applies=not fixed)
     for path, before, after in _changed(msgspec.to_builtins(old.resources), msgspec.to_builtins(new.resources)):
-        yield Difference(old.name, f"resources.{path}: {_shown(before)} -> {_shown(after)}", applies=not program)
+        yield Difference(old.name, f"resources.{path}: {_shown(before)} -> {_shown(after)}", applies=not fixed)
     if len(old.instances) != len(new.instances):
-        yield Difference(old.name, f"replicas: {len(old.instances)} -> {len(new.instances)}", applies=not program)
+        yield Difference(old.name, f"replicas: {len(old.instances)} -> {len(new.instances)}", applies=not fixed)
     if (old.command, old.outputs) != (new.command, new.outputs) and old.use == new.use:
         yield Difference(old.name, "its ports", applies=False)
     for field, key in _RULES.items():

@@ -35,6 +35,7 @@ class ResolvedNode:
     terminal: bool = False
     command: tuple[str, ...] = ()
     outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a program
+    replaceable: bool = True
     changeable: tuple[str, ...] = ()  # parameters, while it runs
 
 
@@ -156,8 +157,16 @@ class _Resolver:
         else:
             target = self._registry.target(node.use)
             said_all = config.model_dump(mode="json")
-            changeable = tuple(sorted(cls.changeable))
-            self._result.nodes[name] = ResolvedNode(name, node, target, said_all, models, cls.terminal, changeable=changeable)
+            self._result.nodes[name] = ResolvedNode(
+                name,
+                node,
+                target,
+                said_all,
+                models,
+                cls.terminal,
+                replaceable=cls.replaceable,
+                changeable=tuple(sorted(cls.changeable)),
+            )
 
     # ports
 

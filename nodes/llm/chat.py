@@ -54,6 +54,7 @@ class ChatNode(LlmNode, ABC):
 
     Config: ClassVar[type[NodeConfig]] = ChatConfig
     config: ChatConfig
+    changeable = frozenset({"system", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"})
 
     @classmethod
     def models(cls, config: ChatConfig) -> Sequence[str]:
@@ -87,6 +88,13 @@ class ChatNode(LlmNode, ABC):
                 any(update.text for update in updates)
         except CompletionError as error:
             raise NodeError(f"model '{self.config.model}' does not answer: {error}") from error
+
+    def snapshot(self) -> dict[str, Any]:
+        """What was said before: the history outlives the model."""
+        return self._history.snapshot()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._history.restore(state)
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         said = message.body.text.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
@@ -57,6 +58,18 @@ class History:
             exchanges.pop()
         exchanges.append(Exchange(turn, said))
         return exchanges[-1]
+
+    def snapshot(self) -> dict[str, list[tuple[int, str, str, bool]]]:
+        """By session its exchanges as (turn, said, reply, finished), for `restore`."""
+        return {name: [(e.turn, e.said, e.reply, e.finished) for e in past] for name, past in self._sessions.items()}
+
+    def restore(self, state: Mapping[str, Iterable[tuple[int, str, str, bool]]]) -> None:
+        """Go on with sessions that another had."""
+        for name, exchanges in state.items():
+            past = self._sessions[name] = deque(maxlen=self._most_exchanges)
+            past.extend(Exchange(turn, said, [reply], finished) for turn, said, reply, finished in exchanges)
+        while len(self._sessions) > self._most_sessions:
+            self._sessions.popitem(last=False)
 
     def past(self, session: str) -> int:
         """How many exchanges came before the current one."""

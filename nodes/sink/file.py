@@ -51,6 +51,7 @@ class FileSink(SinkNode):
 
     Config = FileSinkConfig
     config: FileSinkConfig
+    replaceable = False  # its files are being written
 
     user = Input(AudioFrame, required=False, doc="what the user says, for the left channel")
     transcript = Input(TranscriptFinal, required=False, doc="the user's words, for turns.jsonl")

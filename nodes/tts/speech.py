@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -93,6 +93,10 @@ class SpeechNode(TtsNode):
     def close(self) -> None:
         if self._background is not None:
             self._background.close()
+
+    def in_turn(self) -> Collection[str]:
+        """A reply is spoken to its end by the voice that began it."""
+        return self._replies
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """Drop the text of older turns that was not spoken yet."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from nodes.speech_audio import samples
+from nodes.speech_audio import SAMPLE_RATE_HZ, samples
 from nodes.turn.recent_audio import RecentAudio, last_loud
 from nodes.turn.taking import Ask, Confirm, Pend, Rules, TurnTaking
 from nodes.vad.base import SpeechEnded, SpeechStarted
@@ -40,6 +40,24 @@ class Session:
         self._max_turn = samples(max_turn_ms)
         self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))
         self._waiting: deque[tuple[SpeechEvent, int]] = deque()
+
+    @property
+    def open(self) -> bool:
+        """True while a turn is open, or may be with what waits."""
+        return self.taking.open or bool(self._waiting)
+
+    def snapshot(self) -> tuple[int, int, bytes, int]:
+        """The turns so far, and the last second of sound: its first sample, the samples, and when the last was spoken."""
+        audio = self._audio
+        begin = max(audio.begin, audio.end - SAMPLE_RATE_HZ)
+        spoken = audio.samples(begin, audio.end).tobytes() if audio.end > begin else b""
+        return self.taking.turn, begin, spoken, audio.spoken_at_ns(audio.end - 1) if spoken else 0
+
+    def restore(self, state: tuple[int, int, bytes, int]) -> None:
+        """Go on with a session that another had."""
+        self.taking.turn, begin, spoken, spoken_ns = state
+        if spoken:
+            self._audio.add(spoken, begin, spoken_ns)
 
     def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Pend | Confirm]:
         """Take in a frame of s16 samples, the first of which has the index `begin`."""

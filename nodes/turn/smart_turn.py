@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -67,6 +67,18 @@ class SmartTurn(TurnNode):
         self.judge = SmartTurnJudge(file)
         rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms)
         self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
+
+    def in_turn(self) -> Collection[str]:
+        """A turn that the user has begun is judged by whoever heard its beginning."""
+        return [name for name, session in self._sessions.items() if session.open]
+
+    def snapshot(self) -> dict[str, Any]:
+        """The count of turns goes on, and what was just heard may belong to the next one."""
+        return {name: session.snapshot() for name, session in self._sessions.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, known in state.items():
+            self._sessions.of(name).restore(known)
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
         """Keep a frame; one that is not 16 kHz s16 is left out, and said so once a session."""

@@ -58,6 +58,11 @@ class TurnTaking:
         self.speech_end = 0  # first sample after the last speech
         self.silence_ms = 0
 
+    @property
+    def open(self) -> bool:
+        """True while the user has the turn."""
+        return self._open
+
     def hear(self, event: SpeechEvent) -> Ask | Confirm | None:
         """Take in a speech event of the VAD."""
         if isinstance(event, SpeechStarted):

@@ -55,6 +55,21 @@ class Listener:
             yield from self._segmenter.window(probability, WINDOW)
         self._waiting = waiting[whole:]
 
+    @property
+    def in_speech(self) -> bool:
+        """True from the start of speech to its end."""
+        return self._segmenter.in_speech
+
+    @property
+    def expected(self) -> int:
+        """The first sample of the next frame."""
+        return self._expected
+
+    def go_on(self, start: int) -> None:
+        """Go on where another has stopped, in silence."""
+        self._expected = start
+        self._begin(start)
+
     def finish(self) -> Iterator[SpeechEvent]:
         """Nothing more will come."""
         return self._segmenter.finish()

@@ -65,6 +65,11 @@ class Segmenter:
         elif self._now - self._voice_from >= limits.min_speech:
             yield self._started(self._voice_from)
 
+    @property
+    def in_speech(self) -> bool:
+        """True from the start of speech to its end."""
+        return self._phase is not _Phase.QUIET
+
     def finish(self) -> Iterator[SpeechEvent]:
         """The audio has ended: so has the speech that is still open."""
         if self._phase is not _Phase.QUIET:

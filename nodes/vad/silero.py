@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Self
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,19 @@ class SileroVad(VadNode):
             raise self.missing(error.name or "a library", "torch" if runtime == "torch" else self.extra) from error
         limits = _limits(self.config)
         self._sessions = Sessions(lambda: Listener(model, limits), SESSIONS_REMEMBERED)
+
+    def in_turn(self) -> Collection[str]:
+        """Whoever heard speech begin hears it end."""
+        return [name for name, listener in self._sessions.items() if listener.in_speech]
+
+    def snapshot(self) -> dict[str, Any]:
+        """How far each session was heard, and whether there was speech at all."""
+        return {name: (listener.expected, self._heard_speech) for name, listener in self._sessions.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name, (expected, heard_speech) in state.items():
+            self._sessions.of(name).go_on(expected)
+            self._heard_speech |= heard_speech
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
         """Tell what a frame brings to light; a frame that is not 16 kHz s16 is left out, and said so once a session."""
