@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.recover.command import recover
+from bench.swap.command import swap
 from bench.transport.command import transport
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -17,6 +18,7 @@ def benches() -> None:
 
 app.command()(transport)
 app.command()(recover)
+app.command()(swap)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

@@ -1,0 +1,130 @@
+"""`python -m bench swap`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import psutil
+import typer
+
+from bench.recover.ends import heard, now_ns
+from bench.swap.figures import Swapped, swapped
+from bench.transport.processes import taking_part
+
+if TYPE_CHECKING:
+    from bench.swap.arms import DoraReplace, Ours
+
+STEADY_S = 1.0
+PATIENCE_S = 20.0
+
+ROWS: dict[str, Callable[[Swapped], list[float]]] = {
+    "gap at takeover, ms": lambda s: [gap * 1000 for gap in s.gaps_s],
+    "order to done, s": lambda s: s.took_s,
+    "lost": lambda s: [s.lost],
+    "doubled": lambda s: [s.doubled],
+    "overtaken": lambda s: [s.overtaken],
+    "memory at worst, MB": lambda s: [s.memory / 2**20],
+}
+
+
+def swap(
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is run.")] = 3,
+    swaps: Annotated[int, typer.Option(min=1, help="How often the relay is replaced in a run.")] = 10,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every run to this file.")] = None,
+) -> None:
+    """A relay is replaced again and again while 1000 messages of 1 KB a second flow; beside `dora node replace`.
+
+    Gaps are the longest pause at the consumer around each swap. The arms take turns in a rotating order; figures are medians
+    (min-max) over all swaps of all rounds. docs/benchmarks.md says how to read them.
+    """
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    from bench.swap.arms import ARMS
+
+    console = Console()
+    arms = [arm for arm in ARMS if not arm.missing]
+    for arm in ARMS:
+        if arm.missing:
+            console.print(f"{arm.name} is left out: {arm.missing}")
+    turns = [arm for n in range(rounds) for arm in arms[n % len(arms) :] + arms[: n % len(arms)]]
+    runs: dict[str, list[Swapped]] = {arm.name: [] for arm in arms}
+    for arm in track(turns, "measuring", console=Console(stderr=True)):
+        runs[arm.name].append(measure(arm, swaps))
+    table = Table("", *runs)
+    for row, figures in ROWS.items():
+        table.add_row(row, *(_told([value for one in of_arm for value in figures(one)]) for of_arm in runs.values()))
+    console.print(table)
+    if json_file is not None:
+        document = {name: [asdict(one) for one in of_arm] for name, of_arm in runs.items()}
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(document, indent=1))
+
+
+def measure(arm: Ours | DoraReplace, swaps: int) -> Swapped:
+    """One run."""
+    with _started(arm) as (run, process):
+        _until(lambda: len(heard(run)) > 1000)
+        done: list[tuple[int, int]] = []
+        memory = 0
+        for version in range(1, swaps + 1):
+            ordered_ns = now_ns()
+            arm.swap(run, version)
+            done.append((ordered_ns, now_ns()))
+            memory = max(memory, _memory(run, process))
+            time.sleep(STEADY_S)
+        until_ns = now_ns()
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE_S)
+        return swapped(heard(run), done, until_ns, memory)
+
+
+def _memory(run: Path, process: subprocess.Popen[bytes]) -> int:
+    total = 0
+    for one in taking_part(run, [process.pid]):
+        with suppress(psutil.Error):
+            total += one.memory_info().rss
+    return total
+
+
+def _told(values: list[float]) -> str:
+    return f"{statistics.median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RuntimeError("no messages flow")
+        time.sleep(0.01)
+
+
+@contextmanager
+def _started(arm: Ours | DoraReplace) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
+    """An arm in a folder of its own; all of its processes are ended afterwards."""
+    with tempfile.TemporaryDirectory(prefix="vgb-", dir="/tmp") as made:
+        run = Path(made)
+        with arm.prepared(run):
+            with (run / "printed").open("wb") as out:
+                process = subprocess.Popen(arm.command(run), cwd=run, env=arm.environment(run), stdout=out, stderr=out)
+            try:
+                yield run, process
+            finally:
+                left = taking_part(run, [process.pid])
+                for one in left:
+                    with suppress(psutil.Error):
+                        one.kill()
+                psutil.wait_procs(left, timeout=PATIENCE_S)
+                process.wait()
