@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -173,10 +174,11 @@ def _all_of(runtime: Path) -> list[psutil.Process]:
 @contextmanager
 def short_folder() -> Iterator[Path]:
     """A folder with a short path, removed afterwards."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="vgt-", dir="/tmp") as made:
-        yield Path(made)
+    made = Path(tempfile.mkdtemp(prefix="vgt-", dir="/tmp"))
+    try:
+        yield made
+    finally:  # whoever is just ending may still write its last word there
+        eventually(lambda: shutil.rmtree(made, ignore_errors=True) or not made.exists(), f"{made} is gone")
 
 
 def interrupt(run: GraphRun) -> None:
