@@ -23,7 +23,7 @@ pytestmark = pytest.mark.models
 def transcripts(run: GraphRun) -> int:
     """Turns that have been understood so far."""
     status = json.loads(graph(run.runtime, "status", "--json").stdout)
-    return int(status["edges"]["stt.text->llm.text"]["delivered"])
+    return int(status["edges"]["stt.text->llm.text"].get("delivered", 0))
 
 
 @pytest.mark.timeout(400)
