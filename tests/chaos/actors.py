@@ -55,9 +55,15 @@ class Replay(Tick):
         return self.runtime.resume()
 
 
+class PassConfig(NodeConfig):
+    version: int = 0
+
+
 class Pass(Fragile):
     """Passes each number on."""
 
+    Config = PassConfig
+    config: PassConfig
     x = Input(Number)
     out = Output(Number)
 

@@ -1,4 +1,4 @@
-"""Any process of a graph may be killed, stopped or break, at any time, the supervisor and the nursery too.
+"""Any process of a graph may be killed, stopped or break, at any time, the supervisor and the nursery too, while nodes are changed.
 
 `make chaos` does so 200 times, `make test` a few; VOICEGRAPH_CHAOS and VOICEGRAPH_SEED say how often, and with which chances.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from graph.commands import CommandClient, CommandError, Scale
+from graph.commands import Apply, CommandClient, CommandError, Scale
+from graph.load import load_plan
 from tests.system.graphs import ROOT, GraphRun, eventually, graph_run
 
 EVENTS = int(os.environ.get("VOICEGRAPH_CHAOS", "25"))
 SEED = int(os.environ.get("VOICEGRAPH_SEED", "4"))
-SCALED = 0.15  # of the events come with a change of replicas
+SCALED = 0.1  # of the events come with a change of replicas
+SWAPPED = 0.1  # and of these with another version of a node
 MIXED = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1)  # SIGUSR1: exit(1)
 
 GRAPH = """\
@@ -32,10 +35,10 @@ name: chaos
 drain_within: 60s
 nodes:
   src: {{use: "tests.chaos.actors:Replay", {restart}}}
-  mid: {{use: "tests.chaos.actors:Pass", in: {{x: {{from: src.out, {sure}}}}}, replicas: 2, {restart}}}
+  mid: {{use: "tests.chaos.actors:Pass", in: {{x: {{from: src.out, {sure}}}}}, replicas: 2, with: {{version: 0}}, {restart}}}
   end: {{use: "tests.chaos.actors:Ledger", in: {{x: {{from: mid.out, {sure}}}}}, with: {{file: "{file}"}}, {restart}}}
   tick: {{use: "tests.chaos.actors:Tick", {restart}}}
-  relay: {{use: "tests.chaos.actors:Pass", in: {{x: tick.out}}, {restart}}}
+  relay: {{use: "tests.chaos.actors:Pass", in: {{x: tick.out}}, with: {{version: 0}}, {restart}}}
   ears: {{use: "tests.chaos.actors:Hear", in: {{x: relay.out}}, replicas: 2, {restart}}}
 """
 
@@ -54,7 +57,10 @@ class Chaos:
         """One misfortune of one process, and a short while to live with it."""
         victims = {**self.run.workers(), "supervisor": psutil.Process(self.supervisor.pid)}
         victims.update(("nursery", one) for one in self.run.nurseries())
-        if self._chance.random() < SCALED:
+        change = self._chance.random()
+        if change < SWAPPED:
+            self.swap(self._chance.choice(("mid", "relay")))
+        elif change < SWAPPED + SCALED:
             self.scale(self._chance.choice(("mid", "relay", "ears")), self._chance.randint(1, 3))
         name = self._chance.choice(sorted(victims))
         how = self._chance.choice(MIXED)
@@ -76,6 +82,17 @@ class Chaos:
             client.ask(Scale(node, replicas))
             self.done["scaled"] += 1
 
+    def swap(self, node: str) -> None:
+        """`graph apply`, without waiting. Refused or not, the file says so: whoever succeeds the supervisor makes it true."""
+        file = self.run.folder / "graph.yaml"
+        lines = file.read_text().splitlines()
+        at = next(k for k, line in enumerate(lines) if line.startswith(f"  {node}:"))
+        lines[at] = re.sub(r"version: \d+", lambda found: f"version: {int(found[0].split()[1]) + 1}", lines[at])
+        file.write_text("\n".join(lines) + "\n")
+        with suppress(CommandError), CommandClient(self.folder, answer_within_s=1) as client:
+            client.ask(Apply(load_plan(file)))
+            self.done["swapped"] += 1
+
     @property
     def folder(self) -> Path:
         """Of the run."""
@@ -85,9 +102,8 @@ class Chaos:
         """True when everybody that belongs to the graph is there, and nothing is being changed."""
         with suppress(CommandError), CommandClient(self.folder, answer_within_s=1) as client:
             status = client.status()
-            settled = status.change is None or status.change.stage in ("done", "undone")
             here = {one.instance for one in status.instances if one.health in ("ready", "busy")}
-            return settled and here == {one.instance for one in status.instances} == set(self.run.workers())
+            return not status.changing and here == {one.instance for one in status.instances} == set(self.run.workers())
         return False
 
     def succeed(self) -> None:
