@@ -31,9 +31,10 @@ def refusal(supervisor: Supervisor, order: Stop | Start | Restart | Scale) -> An
         return Answer(
             f"'{order.node}' has finished: those who listen to it do not wait for it any more", "start the graph again"
         )
-    transition = supervisor.transition
-    if transition is not None and not (transition.over and all(supervisor.epoch.has(m) for m in supervisor.members)):
-        return Answer(f"the graph '{supervisor.plan.name}' is being changed ({transition.text})", "try again when that is done")
+    if supervisor.changes.busy:
+        changed = supervisor.changes.transition
+        what = f" ({changed.text})" if changed is not None else ""
+        return Answer(f"the graph '{supervisor.plan.name}' is being changed{what}", "try again when that is done")
     if isinstance(order, Scale):
         return _cannot_scale(supervisor, order, members)
     if isinstance(order, Start) and not any(m.state in ABSENT for m in members):
@@ -71,10 +72,10 @@ def cannot_apply(supervisor: Supervisor, wanted: Plan, changes: list[Difference]
 
     :param memory: bytes that each instance takes, and under the empty name what is free.
     """
-    name, change = supervisor.plan.name, supervisor.transition
+    name, change = supervisor.plan.name, supervisor.changes.transition
     if supervisor.phase != "running":
         return Answer(f"the graph '{name}' is {'still starting' if supervisor.phase == 'starting' else 'ending'}")
-    if change is not None and not change.over and supervisor.wanted is None:
+    if change is not None and not change.over and supervisor.changes.wanted is None:
         return Answer(f"the graph '{name}' is being changed ({change.text})", "try again when that is done")
     beyond = [f"{d.where + ': ' if d.where else ''}{d.text}" for d in changes if not d.applies]
     if beyond:
@@ -99,7 +100,7 @@ def scaling(supervisor: Supervisor, order: Scale, known: Collection[str]) -> Cha
     """
     plan, name = supervisor.plan, order.node
     now = len(plan.node(name).instances)
-    after = scaled(plan, name, order.replicas, known, supervisor.epoch.number + 1)
+    after = scaled(plan, name, order.replicas, known, supervisor.changes.epoch.number + 1)
     return ChangePlan(after, f"'{name}' gets {_replicas(order.replicas)} instead of {now}")
 
 

@@ -172,8 +172,9 @@ class _Runner:
             elif instance in alive:
                 self._launcher.adopt(instance, process)
         left = {i: Found(p.life, i in alive, p.fallback, self._directory.exit_code(i, p.life) == 0) for i, p in found.items()}
+        self._supervisor.changes.known |= self._directory.known()
         actions = self._supervisor.adopt(left, time.monotonic(), self._epoch)
-        self._supervisor.wanted = wanted_of(self._epoch.plan, self._directory.read_file_plan(), plan)
+        self._supervisor.changes.wanted = wanted_of(self._epoch.plan, self._directory.read_file_plan(), plan)
         self._directory.write_file_plan(plan)
         return actions
 
@@ -256,7 +257,7 @@ class _Runner:
 
     def _apply(self, said: Plan, check: bool = False) -> tuple[Answer, list[Event]]:
         """What becomes of a file that was edited."""
-        live = self._supervisor.wanted or self._supervisor.plan
+        live = self._supervisor.changes.wanted or self._supervisor.plan
         wanted = wanted_of(live, self._directory.read_file_plan(), said)
         changes = differences(live, wanted)
         answer = Answer(changes=[Line(d.where, d.text, d.applies) for d in changes])

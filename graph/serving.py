@@ -67,11 +67,11 @@ class Serving:
             instances=[self._instance(m) for m in self.supervisor.members.values()],
             edges=self.report.totals(),
             change=self._change(),
-            changing=self.supervisor.changing,
+            changing=self.supervisor.changes.under_way,
         )
 
     def _change(self) -> ChangeStatus | None:
-        transition = self.supervisor.transition
+        transition = self.supervisor.changes.transition
         if transition is None:
             return None
         return ChangeStatus(transition.epoch.number, transition.text, transition.stage, transition.error)

@@ -24,8 +24,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import msgspec
-
+from graph.changes import Changes
 from graph.circuit import Circuit
 from graph.control import (
     Absent,
@@ -45,7 +44,7 @@ from graph.control import (
     ToNode,
     Warned,
 )
-from graph.epoch import CannotScale, Epoch
+from graph.epoch import Epoch
 from graph.events import (
     Action,
     Bury,
@@ -68,25 +67,13 @@ from graph.events import (
 from graph.handover import Replan
 from graph.member import ABSENT, GONE, HEARD, Found, Member, State
 from graph.plan import Plan
-from graph.replan import next_step
 from graph.status import Phase
-from graph.transition import Transition
 from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
 SOON_S = 0.05
-PROBATION_S = 10.0  # that a new version of a node has to live before the one before it is forgotten
 LOOK_S = 0.25  # how often signs of life are looked at
 AWAY_S = 2.0  # a supervisor that did not look for so long was itself stopped, and nobody's silence counts
-
-
-@dataclass(frozen=True)
-class Probation:
-    """A node that has a new version, and what it was before."""
-
-    node: str
-    before: Plan
-    until_s: float
 
 
 @dataclass
@@ -97,13 +84,8 @@ class Supervisor:
     jitter: Callable[[], float] = random.random
     phase: Phase = "starting"
     members: dict[str, Member] = field(default_factory=dict)
-    epoch: Epoch = field(init=False)
-    transition: Transition | None = None  # the last change of the plan, under way or over
-    wanted: Plan | None = None  # what the graph is to become, step by step
-    known: set[str] = field(default_factory=set)  # all instances there ever were
+    changes: Changes = field(init=False)
     exit_code: int = 0
-    _probation: Probation | None = None
-    _going_back: bool = False  # the next change undoes one that was done
     _circuits: dict[tuple[str, bool], Circuit] = field(default_factory=dict)  # by node, and whether of its fallback
     _deadline_s: float = 0.0  # of a drain, or of leaving
     _looked_s: float = 0.0
@@ -113,17 +95,10 @@ class Supervisor:
     _killed: set[str] = field(default_factory=set)  # sent a signal, so how they end says nothing
 
     def __post_init__(self) -> None:
-        self.epoch = Epoch(0, self.plan)
-        self._enlist()
+        self.changes = Changes(Epoch(0, self.plan), self.members)
+        self._know_circuits()
 
-    def _enlist(self) -> None:
-        """Everybody who takes part has a place here."""
-        for one in self.epoch.instances:
-            self.known.add(one.id)
-            node = self.epoch.node(one.id)
-            if one.id not in self.members:
-                self.members[one.id] = Member(one.id, node)
-            self.members[one.id].node = node
+    def _know_circuits(self) -> None:
         for node in self.plan.nodes:
             for fallback in (False, True):
                 known = self._circuits.get((node.name, fallback))
@@ -134,11 +109,6 @@ class Supervisor:
     def failures(self) -> dict[str, str]:
         """By instance, why it could not go on."""
         return {m.id: m.error for m in self.members.values() if m.state == "failed" or m.id in self._blamed}
-
-    @property
-    def changing(self) -> bool:
-        """True while the plan is being changed, or more is to follow."""
-        return self.wanted is not None or (self.transition is not None and not self.transition.over)
 
     @property
     def has_deadline(self) -> bool:
@@ -159,11 +129,8 @@ class Supervisor:
         """
         self._looked_s = now_s
         if epoch is not None:
-            self.epoch, self.plan = epoch, epoch.plan
-            self.members.clear()
-            self._enlist()
-            if epoch.before is not None:
-                self.transition = Transition(epoch, self.members, "a change that was under way")
+            self.changes.resume(epoch)
+            self._replan()
         for id, left in found.items():
             if id not in self.members:
                 continue  # it has left
@@ -192,8 +159,8 @@ class Supervisor:
         return not any(m.state in loading for m in self._of(node))
 
     def _spawn(self, member: Member, now_s: float) -> list[Action]:
-        if self.transition is not None:
-            self.transition.started(member.id)
+        if self.changes.transition is not None:
+            self.changes.transition.started(member.id)
         member.state, member.status, member.doomed, member.asked = "starting", "", "", ""
         member.due_s = now_s + member.node.start_within_s
         member.vitality = Vitality(now_s)
@@ -221,10 +188,11 @@ class Supervisor:
         if isinstance(event, ChangePlan):
             return self._change(event, now_s)
         if isinstance(event, Want):
-            self.wanted = event.plan
+            self.changes.wanted = event.plan
             return []
         if isinstance(event, Left):
-            return self.transition.left(event.legacy) if self.transition is not None else []
+            transition = self.changes.transition
+            return transition.left(event.legacy) if transition is not None else []
         if isinstance(event, StartNode):
             return [a for m in self._of(event.node) if m.state in ABSENT and not m.final for a in self._retry(m, now_s)]
         return self._tick(now_s)
@@ -251,7 +219,8 @@ class Supervisor:
             member.state = "ending"
         if isinstance(message, Drained) and member.state in ("running", "ending"):
             member.state = "drained"
-        return self.transition.said(member.id, message) if self.transition is not None else []
+        transition = self.changes.transition
+        return transition.said(member.id, message) if transition is not None else []
 
     def _hello(self, member: Member) -> list[Action]:
         if self.phase == "leaving":
@@ -261,8 +230,8 @@ class Supervisor:
 
     def _newest_plan(self, member: Member) -> list[Action]:
         """It may have read an earlier plan, and was not there to hear of the newest."""
-        known = not self.epoch.number or member.node.command
-        return [] if known else [Send(member.id, Replan(self.epoch.number))]
+        number = self.changes.epoch.number
+        return [Send(member.id, Replan(number))] if number and not member.node.command else []
 
     def _said_failed(self, member: Member, text: str, now_s: float) -> list[Action]:
         """Its last word: what its end leads to is decided then, or now if that ends the graph."""
@@ -316,9 +285,9 @@ class Supervisor:
         if self.phase == "leaving":
             member.state = "stopped"
             return [] if asked or member.id in self._blamed else self._blame(member, why)
-        if self.transition is not None and self.transition.leaves(member.id):
+        if self.changes.leaves(member.id):
             return self._gone_for_good(member, why)
-        if self.transition is not None and self.transition.stage == "undone" and member.id in self.transition.epoch.joining:
+        if self.changes.was_sent_away(member.id):
             return self._gone_for_good(member, "")
         if member.asked:
             return self._left(member, now_s)
@@ -344,7 +313,8 @@ class Supervisor:
         wait_s = circuit.died(now_s) if again and not over and not member.trial else None
         member.trial = False
         yield from self._bury(member)
-        yield from self._on_probation(member, why, now_s)
+        if self.phase == "running":
+            yield from self.changes.died(member, why, now_s)
         if wait_s is not None:
             at = f"in {wait_s:.1f} s" if wait_s else "now"
             left = f"{len(circuit.deaths_s)} of {circuit.restart.max} in {circuit.restart.within_s:g} s"
@@ -373,7 +343,7 @@ class Supervisor:
             member.due_s = now_s + SOON_S
             return []
         member.unburied = False
-        if self.transition is not None and self.transition.leaves(member.id):
+        if self.changes.leaves(member.id):
             return self._gone_for_good(member, member.error)
         return [*self._bury(member), *self._spawn(member, now_s)]
 
@@ -442,85 +412,37 @@ class Supervisor:
         return [Kill(member.id, signal.SIGTERM)] if loading else [Send(member.id, Stop())]
 
     def _change(self, event: ChangePlan, now_s: float) -> list[Action]:
-        """Turn the graph into another; call when none of its changes is under way."""
-        self.epoch = Epoch(self.epoch.number + 1, event.plan, before=self.plan)
-        self.plan = event.plan
-        self._enlist()
-        self.transition = Transition(self.epoch, self.members, event.text, event.replaces, self._going_back)
-        self._going_back = False
-        told = self.transition.begin()
-        return [
-            Tell("info", event.text),
-            *told,
-            *(a for id in sorted(self.epoch.joining) for a in self._spawn(self.members[id], now_s)),
-        ]
+        """Turn the graph into another, in one step; call when no change is under way."""
+        told = self.changes.begin(event)
+        self._replan()
+        return [*told, *(a for id in sorted(self.changes.epoch.joining) for a in self._spawn(self.members[id], now_s))]
 
-    def _next_change(self, now_s: float) -> list[Action]:
-        """The next step towards what is wanted, when the one before is over."""
-        busy = self.transition is not None and not (self.transition.over and all(map(self.epoch.has, self.members)))
-        if self.wanted is None or busy or self.phase != "running":
-            return []
-        try:
-            step = next_step(self.plan, self.wanted, self.known, self.epoch.number + 1)
-        except CannotScale as error:
-            self.wanted = None
-            return [Tell("error", f"not done: {error}; the graph goes on as it is")]
-        if step is None:
-            self.wanted = None
-            return []
-        return self._change(ChangePlan(step.plan, step.text, step.node if step.replaces else ""), now_s)
+    def _replan(self) -> None:
+        """Another plan is in force."""
+        self.plan = self.changes.epoch.plan
+        self._know_circuits()
 
-    def _go_on_changing(self) -> list[Action]:
-        """Whatever has become possible in a change of the plan."""
-        transition = self.transition
-        if transition is None or transition.over:
-            return []
-        ending = self.phase not in ("starting", "running") and transition.stage == "meeting"
-        actions = transition.undo("the graph is ending") if ending else transition.step()
-        for member in list(self.members.values()):
-            if member.asked and member.due_s is None:
-                member.due_s = self._looked_s + LEAVE_WITHIN_S
-        for member in [m for m in self.members.values() if m.state in GONE and transition.leaves(m.id)]:
+    def _go_on_changing(self, now_s: float) -> list[Action]:
+        """Whatever has become possible in a change of the plan, and the next one."""
+        changes = self.changes
+        actions = changes.go_on(ending=self.phase not in ("starting", "running"))
+        for member in [m for m in self.members.values() if m.state in GONE and changes.leaves(m.id)]:
             actions += self._gone_for_good(member, "")
-        return [*actions, *self._changed(transition)]
-
-    def _changed(self, transition: Transition) -> list[Action]:
-        """What is in force now, where that is another."""
-        if transition.stage == "done":
-            self.epoch = transition.epoch.settled()
-            self._enlist()
-            if transition.replaces and transition.epoch.before is not None and not transition.goes_back:
-                self._probation = Probation(transition.replaces, transition.epoch.before, self._looked_s + PROBATION_S)
-            return [Tell("info", f"done: {transition.text}")]
-        if transition.stage == "undone":
-            self.wanted = None
-            self.epoch = transition.epoch.undone()
-            self.plan = self.epoch.plan
-            told: list[Action] = [
-                Tell("error", f"not done: {transition.text}: {transition.error}; the graph goes on as it was")
-            ]
-            for member in [self.members[id] for id in transition.epoch.joining]:
-                self._circuits[member.node.name, False].close()
-                if member.state in GONE:
-                    told += self._gone_for_good(member, "")
-                else:
-                    member.asked, member.due_s = "stop", self._looked_s + LEAVE_WITHIN_S
-            return told
-        return []
-
-    def _on_probation(self, member: Member, why: str, now_s: float) -> list[Action]:
-        """A version that dies as soon as it has taken over is not kept: the one before takes over again."""
-        trial, node = self._probation, member.node.name
-        if trial is None or trial.node != node or self.transition is None or not self.transition.over:
-            return []
-        self._probation = None
-        if now_s > trial.until_s or self.phase != "running":
-            return []
-        before = [trial.before.node(node) if n.name == node else n for n in self.plan.nodes]
-        self.wanted = msgspec.structs.replace(self.plan, nodes=tuple(before))
-        self._going_back = True
-        told = f"the new version died soon after it had taken over ({why}): the one before takes over again"
-        return [Tell("error", told, member.id)]
+        actions += changes.conclude(now_s)
+        self._replan()
+        for member in changes.sent_away:
+            self._circuits[member.node.name, False].close()
+            if member.state in GONE:
+                actions += self._gone_for_good(member, "")
+            else:
+                member.asked = "stop"
+        for member in self.members.values():
+            if member.asked and member.due_s is None:
+                member.due_s = now_s + LEAVE_WITHIN_S
+        following = changes.next() if self.phase == "running" and not changes.busy else None
+        if isinstance(following, ChangePlan):
+            return [*actions, *self._change(following, now_s)]
+        return [*actions, following] if following is not None else actions
 
     def _interrupted(self, now_s: float) -> list[Action]:
         first, self._interrupted_before = not self._interrupted_before, True
@@ -616,12 +538,12 @@ class Supervisor:
 
     def _settle(self, now_s: float) -> list[Action]:
         """What follows from the state as a whole, whatever event led to it."""
-        actions: list[Action] = [*self._go_on_changing(), *self._next_change(now_s)]
+        actions: list[Action] = self._go_on_changing(now_s)
         if self.phase == "starting" and all(m.state in ("ready", *ABSENT) for m in self.members.values()):
             actions += self._all_ready(now_s)
         if self.phase in ("running", "draining"):
             for member in list(self.members.values()):
-                if member.state == "ready" and not (self.transition is not None and self.transition.holds(member.id)):
+                if member.state == "ready" and not self.changes.holds(member.id):
                     actions += self._run(member, now_s)
                 if member.state in ABSENT and not member.final and self._never_again(member):
                     member.final, member.retry_s = True, None

@@ -1,4 +1,4 @@
-"""Any process of a graph may be killed, stopped or break, at any time, the supervisor and the nursery too, while nodes are changed.
+"""Any process of a graph may be killed, stopped or break, at any time, the supervisor too, while its nodes are changed.
 
 `make chaos` does so 200 times, `make test` a few; VOICEGRAPH_CHAOS and VOICEGRAPH_SEED say how often, and with which chances.
 """

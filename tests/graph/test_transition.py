@@ -56,8 +56,8 @@ class Run:
 
     @property
     def stage(self) -> str:
-        assert self.supervisor.transition is not None
-        return self.supervisor.transition.stage
+        assert self.supervisor.changes.transition is not None
+        return self.supervisor.changes.transition.stage
 
     def told(self, kind: type) -> list[Any]:
         """Who was told such a thing just now, with the words."""
@@ -93,7 +93,7 @@ def test_who_gains_goes_on_where_the_other_has_stopped_and_then_it_is_done() -> 
     assert run.stage == "done"
     assert WriteEpoch(UP.settled()) in run.did
     assert run.told(Replan) == [("a", Replan(2)), ("b", Replan(2)), ("b.1", Replan(2))]
-    assert run.supervisor.epoch == UP.settled()
+    assert run.supervisor.changes.epoch == UP.settled()
 
 
 def test_who_leaves_drains_and_is_forgotten() -> None:

@@ -1,0 +1,160 @@
+"""Which plan is in force, what the graph is to become, and the change that is under way: pure.
+
+An edit is a row of steps (`graph.replan`), and each step a transition in three stages (`graph.transition`). The supervisor
+starts and ends the processes; this says when, and what is true meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from graph.epoch import CannotScale, Epoch
+from graph.events import Action, ChangePlan, Tell
+from graph.member import Member
+from graph.plan import Plan
+from graph.replan import next_step
+from graph.transition import Transition
+
+PROBATION_S = 10.0  # that a new version of a node has to live before the one before it is forgotten
+
+
+@dataclass(frozen=True)
+class Probation:
+    """A node that has a new version, and what it was before."""
+
+    node: str
+    before: Plan
+    until_s: float
+
+
+@dataclass
+class Changes:
+    """:param members: the supervisor's own; those that come get their place there."""
+
+    epoch: Epoch
+    members: dict[str, Member]
+    transition: Transition | None = None  # the last one, under way or over
+    wanted: Plan | None = None  # what the graph is to become, step by step
+    known: set[str] = field(default_factory=set)  # all instances there ever were
+    _probation: Probation | None = None
+    _going_back: bool = False  # the next change undoes one that was done
+
+    def __post_init__(self) -> None:
+        self.enlist()
+
+    @property
+    def under_way(self) -> bool:
+        """True while a change is not over, or more is to follow."""
+        return self.wanted is not None or (self.transition is not None and not self.transition.over)
+
+    @property
+    def busy(self) -> bool:
+        """True while no other change may begin: also while somebody who was sent away is still there."""
+        over = self.transition is None or self.transition.over
+        return not (over and all(map(self.epoch.has, self.members)))
+
+    def enlist(self) -> None:
+        """Everybody who takes part has a place among the members, and is of the node that its plan says."""
+        for one in self.epoch.instances:
+            self.known.add(one.id)
+            node = self.epoch.node(one.id)
+            if one.id not in self.members:
+                self.members[one.id] = Member(one.id, node)
+            self.members[one.id].node = node
+
+    def resume(self, epoch: Epoch) -> None:
+        """Go on with what an earlier supervisor has left."""
+        self.epoch = epoch
+        self.members.clear()
+        self.enlist()
+        if epoch.before is not None:
+            self.transition = Transition(epoch, self.members, "a change that was under way")
+
+    # ---------------------------------------------------------------- who comes and who leaves
+
+    def leaves(self, id: str) -> bool:
+        """True of an instance that goes for good: however it ends, it is not started again."""
+        return self.transition is not None and self.transition.leaves(id)
+
+    def was_sent_away(self, id: str) -> bool:
+        """True of one that had come for a change that was undone."""
+        transition = self.transition
+        return transition is not None and transition.stage == "undone" and id in transition.epoch.joining
+
+    def holds(self, id: str) -> bool:
+        """True while one that comes has to wait with its start."""
+        return self.transition is not None and self.transition.holds(id)
+
+    # ---------------------------------------------------------------- steps
+
+    def next(self) -> ChangePlan | Tell | None:
+        """The next step towards what is wanted, or why there is none; call when not `busy`."""
+        if self.wanted is None:
+            return None
+        try:
+            step = next_step(self.epoch.plan, self.wanted, self.known, self.epoch.number + 1)
+        except CannotScale as error:
+            self.wanted = None
+            return Tell("error", f"not done: {error}; the graph goes on as it is")
+        if step is None:
+            self.wanted = None
+            return None
+        return ChangePlan(step.plan, step.text, step.node if step.replaces else "")
+
+    def begin(self, change: ChangePlan) -> list[Action]:
+        """A step begins. Those that come (`epoch.joining`) have to be started."""
+        self.epoch = Epoch(self.epoch.number + 1, change.plan, before=self.epoch.plan)
+        self.enlist()
+        self.transition = Transition(self.epoch, self.members, change.text, change.replaces, self._going_back)
+        self._going_back = False
+        return [Tell("info", change.text), *self.transition.begin()]
+
+    def go_on(self, ending: bool) -> list[Action]:
+        """Whatever has become possible in the change that is under way.
+
+        :param ending: the graph ends: what can be undone is.
+        """
+        transition = self.transition
+        if transition is None or transition.over:
+            return []
+        undo = ending and transition.stage == "meeting"
+        return transition.undo("the graph is ending") if undo else transition.step()
+
+    def conclude(self, now_s: float) -> list[Action]:
+        """What is in force now, once a change is over; call after `go_on`."""
+        transition = self.transition
+        if transition is None or self.epoch.before is None:
+            return []
+        if transition.stage == "done":
+            self.epoch = transition.epoch.settled()
+            self.enlist()
+            if transition.replaces and transition.epoch.before is not None and not transition.goes_back:
+                self._probation = Probation(transition.replaces, transition.epoch.before, now_s + PROBATION_S)
+            return [Tell("info", f"done: {transition.text}")]
+        if transition.stage == "undone":
+            self.epoch, self.wanted = transition.epoch.undone(), None
+            told = f"not done: {transition.text}: {transition.error}; the graph goes on as it was"
+            return [Tell("error", told)]
+        return []
+
+    @property
+    def sent_away(self) -> Iterable[Member]:
+        """Those that had come for a change that was undone, and are still there."""
+        return [member for member in self.members.values() if self.was_sent_away(member.id)]
+
+    def died(self, member: Member, why: str, now_s: float) -> list[Action]:
+        """A version that dies as soon as it has taken over is not kept: the one before takes over again."""
+        trial, node = self._probation, member.node.name
+        if trial is None or trial.node != node or self.transition is None or not self.transition.over:
+            return []
+        self._probation = None
+        if now_s > trial.until_s:
+            return []
+        plan = self.epoch.plan
+        nodes = tuple(trial.before.node(node) if n.name == node else n for n in plan.nodes)
+        self.wanted, self._going_back = msgspec.structs.replace(plan, nodes=nodes), True
+        told = f"the new version died soon after it had taken over ({why}): the one before takes over again"
+        return [Tell("error", told, member.id)]
