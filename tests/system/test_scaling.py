@@ -203,3 +203,20 @@ def test_a_session_on_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
             assert found["dropped"] == 0, found
             assert found["sent"] == found["delivered"], found
         run.all_gone()
+
+
+def test_a_source_gets_replicas_and_loses_them_again(tmp_path: Path) -> None:
+    with graph_run(tmp_path, STREAM.format(folder=tmp_path, more="restart: never")) as run:
+        run.running()
+        flows(run)
+        for count in ("2", "1"):
+            said = graph(run.runtime, "scale", "src", count)
+            assert said.returncode == 0, said.stderr + run.stderr
+            flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        for edge in ("src.out->mid.x", "mid.out->end.x"):
+            found = run.edge(edge)
+            assert found["dropped"] == 0, found
+            assert found["sent"] == found["delivered"], found
+        run.all_gone()
