@@ -432,6 +432,8 @@ class Supervisor:
         for member in list(self.members.values()):
             if member.asked and member.due_s is None:
                 member.due_s = self._looked_s + LEAVE_WITHIN_S
+            if member.state in (*ABSENT, "stopped") and transition.leaves(member.id):
+                actions += self._gone_for_good(member, "")
         return [*actions, *self._changed(transition)]
 
     def _changed(self, transition: Transition) -> list[Action]:

@@ -34,6 +34,7 @@ class Transition:
     stage: Stage = "meeting"
     error: str = ""  # why it was undone
     _replanned: dict[str, dict[str, Position]] = field(default_factory=dict)  # by instance, where its new streams begin
+    _left: dict[str, Legacy] = field(default_factory=dict)  # by instance that died while all were meeting
     _legacies: dict[str, Legacy] = field(default_factory=dict)  # by instance that has handed over
     _taken: set[tuple[str, str]] = field(default_factory=set)  # (who gained, of whom)
 
@@ -78,7 +79,11 @@ class Transition:
 
     def left(self, legacy: Legacy) -> list[Action]:
         """One has handed over, or died: this is what it leaves."""
-        if self.stage != "handing over" or legacy.instance in self._legacies or legacy.instance not in self._pairs:
+        if legacy.instance in self._legacies or legacy.instance not in self._pairs:
+            return []
+        if self.stage == "meeting":
+            self._left[legacy.instance] = legacy  # it counts if it does not come back before the hand-over
+        if self.stage != "handing over":
             return []
         self._legacies[legacy.instance] = legacy
         return [action for taker in self._pairs[legacy.instance] for action in self._take_over(taker)]
@@ -112,7 +117,10 @@ class Transition:
                 return self.undo(f"{failed[0]}: {self.members[failed[0]].error or 'was stopped'}")
             if all(self._has_met(m) for m in self.members.values()):
                 self.stage = "handing over"
-                actions += [WriteEpoch(self.epoch.commit()), *(a for id in self.members for a in self._hand_over(id))]
+                absent = [giver for giver in self._pairs if self._nobody(giver)]
+                self._legacies |= {id: self._left.get(id, Legacy(id, self.members[id].life)) for id in absent}
+                actions.append(WriteEpoch(self.epoch.commit()))
+                actions += [a for id in self.members for a in (*self._hand_over(id), *self._take_over(id))]
         if self.stage == "handing over" and self._all_given():
             self.stage = "leaving"
         if self.stage == "leaving":
