@@ -9,7 +9,21 @@ import pytest
 
 from graph.control import Absent, Beat, Drain, Drained, Failed, Hello, Loaded, Ready, Start, Stop
 from graph.epoch import Epoch, scaled
-from graph.events import Action, Bury, ChangePlan, Event, Exited, Interrupted, Kill, Left, Said, Send, Spawn, StartNode, WriteEpoch
+from graph.events import (
+    Action,
+    Bury,
+    ChangePlan,
+    Event,
+    Exited,
+    Interrupted,
+    Kill,
+    Left,
+    Said,
+    Send,
+    Spawn,
+    StartNode,
+    WriteEpoch,
+)
 from graph.handover import HandedOver, HandOver, Legacy, Position, Replan, Replanned, TakenOver, TakeOver
 from graph.member import Found
 from graph.plan import Plan
