@@ -118,8 +118,7 @@ class Changing:
         unhandled = self._inbox.unhandled(lost)
         if unhandled is None or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns):
             return
-        heard = streams.part(lost, unhandled)
-        self._inbox.forget(lost)
+        heard = streams.part(lost, unhandled, self._inbox.forget(lost))
         self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))
         if self.leaving:
             for instance, edges in self._wiring.heard_from().items():

@@ -5,14 +5,14 @@ What is gained is listened to before it is ours, and held back until whoever had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from graph.errors import MessageError
 from graph.handover import Position
 from graph.links.base import Arrival, Ended, Route, header_of
-from graph.links.counts import BEGAN, DROPPED, LIFE
+from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE
 from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
@@ -28,7 +28,6 @@ class StreamIn(Hearing):
         self._asked = b""  # the topic on which producers tell where what we gain begins
         self._starts: dict[str, Position] = {}  # by instance, what they have told
         self._ends: list[list[bytes]] = []  # of producers, that came before all that we gain was ours
-        self._handed: dict[tuple[str, bytes], tuple[int, int]] = {}  # by instance and topic: life and number that we began with
         self._parted: set[bytes] = set()  # topics that others have taken over
         self._late = Holding()
         self._behind: dict[bytes, Behind] = {}  # by topic
@@ -63,8 +62,9 @@ class StreamIn(Hearing):
     def _rejected(self, topic: Topic, frames: list[bytes], error: MessageError) -> None:
         with suppress(MessageError):
             header = header_of(frames)
-            if (header.life, header.seq) < self._handed.get((header.instance, topic.name), (0, 0)):
-                return  # whoever had this topic before us has handled it
+            producer = self._producers.get(header.instance)
+            if producer is not None and producer.elsewhere(topic.name, header.life, header.seq):
+                return
         super()._rejected(topic, frames, error)
 
     def _told(
@@ -133,19 +133,33 @@ class StreamIn(Hearing):
                         return False
         return True
 
-    def part(self, partitions: frozenset[int], unhandled: dict[tuple[str, bytes], int]) -> dict[str, Position]:
+    def part(
+        self,
+        partitions: frozenset[int],
+        unhandled: dict[tuple[str, bytes], int],
+        forgotten: Mapping[tuple[str, bytes, str], int],
+    ) -> dict[str, Position]:
         """Listen to these partitions no longer, and forget what has not been handled.
 
+        What of it was lost or let go behind the oldest that waited is not counted here: who gains it does that.
+
+        :param forgotten: by instance, topic and edge, how many waited.
         :returns: by producer instance, how far we have come.
         """
         heard: dict[str, Position] = {}
         for instance, producer in self._producers.items():
+            if producer.handed:  # of a life, perhaps, that we have not heard of to this day
+                self._begin(producer, instance, max(life for life, _ in producer.handed.values()))
             for source, cells in producer.cells.items():
                 if not cells[LIFE]:
                     continue
                 position = heard.setdefault(instance, Position(cells[LIFE] - 1))
                 for topic in topics_in(source, partitions & self._partitions[source], []):
-                    cells[topic.partition] = unhandled.get((instance, topic.name), cells[topic.partition])
+                    come = cells[topic.partition]
+                    cells[topic.partition] = unhandled.get((instance, topic.name), come)
+                    for route in self._routes[source]:
+                        waited = forgotten.get((instance, topic.name, route.edge.id), 0)
+                        route.taken_back(come - cells[topic.partition] - waited)
                     position.next[topic.name.decode()] = cells[topic.partition]
         for source in self._routes:
             for topic in topics_in(source, partitions & self._partitions[source], []):
@@ -176,24 +190,29 @@ class StreamIn(Hearing):
                 self._notice(frames, deliver)
 
     def _begin_at(self, instance: str, producer: Producer, topics: list[Topic], position: Position) -> None:
-        if any(position.life + 1 > cells[LIFE] for cells in producer.cells.values()):
-            self._begin(producer, instance, position.life)
+        """Of a life that we have not heard of yet: when it begins (what is still to come of the one before is not mixed up)."""
         for topic in topics:
             cells = producer.cells.get(topic.source)
             if cells is None:
                 continue
             number = position.next.get(topic.name.decode(), 0)
-            if position.life + 1 < cells[LIFE]:  # what is left of a life that is over has been missed
-                self._handed[instance, topic.name] = (position.life + 1, 0)
-                sent = producer.gone.get(position.life) or self._left_behind(instance, position.life) or {}
-                for route in topic.routes:
-                    route.cells[DROPPED] += max(0, sent.get(topic.name.decode(), 0) - number)
-                continue
-            self._handed[instance, topic.name] = (position.life, number)
-            ahead = number - cells[topic.partition]
-            if ahead > 0:
-                cells[BEGAN] += ahead
+            producer.handed[topic.name] = (position.life, number)
+            if position.life + 1 < cells[LIFE]:
+                producer.handed[topic.name] = (cells[LIFE] - 1, 0)
+                self._missed(instance, producer, topic, position.life, number)
+            elif position.life + 1 == cells[LIFE] and number > cells[topic.partition]:
+                cells[BEGAN] += number - cells[topic.partition]
                 cells[topic.partition] = number
+
+    def _missed(self, instance: str, producer: Producer, topic: Topic, life: int, number: int) -> None:
+        """Of lives that are over nobody handles what was left."""
+        cells, missed = producer.cells[topic.source], -number
+        for over in range(life, cells[LIFE] - 1):
+            sent = producer.gone.get(over) or self._left_behind(instance, over) or {}
+            missed = max(0, missed + sent.get(topic.name.decode(), 0))
+        cells[FORMER] += missed
+        for route in topic.routes:
+            route.cells[DROPPED] += missed
 
     def _hold(self, holding: Holding, topic: Topic, frames: list[bytes]) -> None:
         try:
@@ -250,9 +269,3 @@ class StreamIn(Hearing):
         """To be called now and then: last words that are waited for may have been lost."""
         if self._behind:
             self._look_behind(deliver)
-
-    def forget(self, instance: str) -> None:
-        """A producer has left, and all that it has said was read."""
-        super().forget(instance)
-        for key in [key for key in self._handed if key[0] == instance]:
-            del self._handed[key]
