@@ -116,7 +116,11 @@ class Changing:
         streams = self._wiring.streams_in
         lost = streams.partitions - self._wiring.epoch.share(self._me).then
         unhandled = self._inbox.unhandled(lost)
-        if unhandled is None or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns):
+        if (
+            unhandled is None
+            or streams.over(unhandled)
+            or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns)
+        ):
             return
         heard = streams.part(lost, unhandled, self._inbox.forget(lost))
         self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))

@@ -24,6 +24,7 @@ class Quiet:
 
 
 Item: TypeAlias = Arrival | Ended | Quiet
+Unhandled: TypeAlias = dict[tuple[str, bytes], tuple[int, int]]  # by instance and topic, a life and a number
 
 
 class Inbox:
@@ -81,13 +82,13 @@ class Inbox:
         for session, turn in newest.items():
             self._newest[session] = max(turn, self._newest.get(session, (0, 0)))
 
-    def unhandled(self, partitions: Collection[int]) -> dict[tuple[str, bytes], int] | None:
-        """By instance and topic, the oldest stream message of these partitions that waits.
+    def unhandled(self, partitions: Collection[int]) -> Unhandled | None:
+        """By instance and topic, life and number of the oldest stream message of these partitions that waits.
 
         None where a cut is not possible here: a message was handled on one input and waits on another, or is of a life of
         its producer that is over.
         """
-        found: dict[tuple[str, bytes], int] = {}
+        found: Unhandled = {}
         lives: dict[str, int] = {}
         last = self._last.message.header if self._last is not None else None
         for arrival in self._arrivals():
@@ -100,7 +101,7 @@ class Inbox:
                 return None
             topic = _topic(arrival)
             if topic is not None:
-                found[topic] = min(header.seq, found.get(topic, header.seq))
+                found[topic] = min((header.life, header.seq), found.get(topic, (header.life, header.seq)))
         return found
 
     def forget(self, partitions: Collection[int]) -> Counter[tuple[str, bytes, str]]:

@@ -118,25 +118,34 @@ class StreamIn(Hearing):
         return self._starts
 
     def caught_up(
-        self, partitions: frozenset[int], starts: dict[str, Position], unhandled: dict[tuple[str, bytes], int]
+        self, partitions: frozenset[int], starts: dict[str, Position], unhandled: Mapping[tuple[str, bytes], tuple[int, int]]
     ) -> bool:
         """True when all has been handled that those who gain these partitions have not heard.
 
-        :param unhandled: by instance and topic, the number of the oldest message that waits for its handler.
+        :param unhandled: by instance and topic, life and number of the oldest message that waits for its handler.
         """
         for instance, start in starts.items():
             producer = self._producers.get(instance)
             for source, cells in producer.cells.items() if producer is not None else ():
                 for name in (topic.name for topic in topics_in(source, partitions & self._partitions[source], [])):
-                    come = unhandled.get((instance, name), cells[partition_in(name)])
-                    if (cells[LIFE] - 1, come) < (start.life, start.next.get(name.decode(), 0)):
+                    come = unhandled.get((instance, name), (cells[LIFE] - 1, cells[partition_in(name)]))
+                    if come < (start.life, start.next.get(name.decode(), 0)):
                         return False
         return True
+
+    def over(self, unhandled: Mapping[tuple[str, bytes], tuple[int, int]]) -> bool:
+        """True where a message that waits is of a life of its producer that is over: we cannot stop before it."""
+        return any(
+            life + 1 != cells[LIFE]
+            for (instance, topic), (life, _) in unhandled.items()
+            for source, cells in self._producers[instance].cells.items()
+            if topic.startswith(source + b"/")
+        )
 
     def part(
         self,
         partitions: frozenset[int],
-        unhandled: dict[tuple[str, bytes], int],
+        unhandled: Mapping[tuple[str, bytes], tuple[int, int]],
         forgotten: Mapping[tuple[str, bytes, str], int],
     ) -> dict[str, Position]:
         """Listen to these partitions no longer, and forget what has not been handled.
@@ -151,12 +160,10 @@ class StreamIn(Hearing):
             if producer.handed:  # of a life, perhaps, that we have not heard of to this day
                 self._begin(producer, instance, max(life for life, _ in producer.handed.values()))
             for source, cells in producer.cells.items():
-                if not cells[LIFE]:
-                    continue
-                position = heard.setdefault(instance, Position(cells[LIFE] - 1))
+                position = heard.setdefault(instance, Position(max(0, cells[LIFE] - 1)))
                 for topic in topics_in(source, partitions & self._partitions[source], []):
                     come = cells[topic.partition]
-                    cells[topic.partition] = unhandled.get((instance, topic.name), come)
+                    _, cells[topic.partition] = unhandled.get((instance, topic.name), (0, come))
                     for route in self._routes[source]:
                         waited = forgotten.get((instance, topic.name, route.edge.id), 0)
                         route.taken_back(come - cells[topic.partition] - waited)
