@@ -195,7 +195,7 @@ class Wiring:
         else:
             share = self.epoch.share(self._me.id)
             there = [(p.id, self._endpoint(p.out)) for p in producers if not self._comes(p.id)]
-            self.streams_in.add(route, there, share.now, share.gained)
+            self.streams_in.add(route, there, share.now)
             for producer in producers:
                 self.streams_in.meet(route, producer.id, self._endpoint(producer.out), comes=True)
 
@@ -205,9 +205,11 @@ class Wiring:
         return len(self._instances(self._me.node)) > 1
 
     def greet(self) -> None:
-        """Loaded: whoever gives out work may begin."""
+        """Loaded: whoever gives out work may begin, and what we gain is listened to. (Before, nobody would read it: the
+        sockets would fill up, and drop what is needed later.)"""
         if self.queues_in is not None:
             self.queues_in.greet()
+        self._gain()
 
     @property
     def ready(self) -> bool:
@@ -304,11 +306,13 @@ class Wiring:
                 queue.meet(taker.id, self._endpoint(taker.work))
         if self.queues_in is not None:
             self.queues_in.share(self._shared)
-        share = epoch.share(self._me.id)
-        self.streams_in.let_go(share.then)
-        gained = share.then - self.streams_in.partitions
+        self.streams_in.let_go(epoch.share(self._me.id).then)
+        self._gain()
+
+    def _gain(self) -> None:
+        gained = self.epoch.share(self._me.id).then - self.streams_in.partitions
         if gained and any(e.link == "stream" for e in self._into):
-            self.streams_in.gain(gained, epoch.number)
+            self.streams_in.gain(gained, self.epoch.number)
 
     def _meet_producer(self, edge: Edge, producer: Instance) -> None:
         if producer.id not in self._foreign:

@@ -5,15 +5,15 @@ What is gained is listened to before it is ours, and held back until whoever had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from graph.errors import MessageError
 from graph.handover import Position
-from graph.links.base import Arrival, Ended, Route, header_of
+from graph.links.base import Arrival, Ended, header_of
 from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE
-from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
+from graph.links.hearing import Hearing, Producer, partition_in, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
 from graph.message import now_ns
@@ -31,25 +31,6 @@ class StreamIn(Hearing):
         self._parted: set[bytes] = set()  # topics that others have taken over
         self._late = Holding()
         self._behind: dict[bytes, Behind] = {}  # by topic
-
-    def add(
-        self,
-        route: Route,
-        producers: Iterable[tuple[str, str]],
-        mine: frozenset[int] = ALL,
-        gained: frozenset[int] = frozenset(),
-    ) -> None:
-        """Listen to an edge.
-
-        :param gained: partitions that will be ours: what comes on them is held back until `take_over`.
-        """
-        source = source_of(route)
-        super().add(route, (), mine)
-        self._gained.topics.update((topic.name, topic) for topic in topics_in(source, gained, self._routes[source]))
-        self._subscribe(source, mine | gained)
-        self._asked = f"?{self._instance}".encode() if gained else b""
-        for instance, endpoint in producers:
-            self.meet(route, instance, endpoint)
 
     def _elsewhere(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         if frames[0] in self._gained.topics:
@@ -99,6 +80,8 @@ class StreamIn(Hearing):
             self._parted.difference_update(topic.name for topic in topics)
             self._subscribe(source, self._partitions[source] | partitions)
         self._starts.clear()
+        if self._asked:
+            self._socket.unsubscribe(self._asked)
         self._asked = f"?{self._instance}/{number}".encode()  # an answer to an earlier question may be on its way
         self._socket.subscribe(self._asked)
 

@@ -124,6 +124,18 @@ def meeting(tmp_path: Path) -> Iterator[GraphRun]:
         yield run
 
 
+def test_a_replica_may_load_for_longer_than_its_buffers_hold(meeting: GraphRun) -> None:
+    had = len(book(meeting.folder))
+    eventually(lambda: len(book(meeting.folder)) > had + 7000, "much flows while it loads")
+    (meeting.folder / "busy").unlink()
+    eventually(lambda: status(meeting)["change"]["stage"] == "done", f"it is done\n{meeting.stderr}")
+    flows(meeting)
+    interrupt(meeting)
+    assert meeting.wait() == 0, meeting.stderr
+    check_order(book(meeting.folder))
+    assert meeting.edge("src.out->mid.x")["dropped"] == 0
+
+
 def once_in_order(lines: list[Line]) -> bool:
     by_session = defaultdict(list)
     for session, n, _, _ in lines:
