@@ -63,6 +63,8 @@ class StreamIn(Hearing):
             if isinstance(notice, Welcome) and frames[0] == self._asked:
                 gained = {name.decode() for name in self._gained.topics}
                 self._starts[notice.instance] = Position(notice.life, {t: n for t, n in notice.next.items() if t in gained})
+            if self._behind:
+                self._look_behind(deliver, said_all=notice.instance)
             if isinstance(notice, End) and self._behind:
                 for source in producer.cells:
                     self._lost_until(producer, source, notice.sent)
@@ -247,10 +249,13 @@ class StreamIn(Hearing):
         self._data(behind.topic, frames, deliver)
         self._look_behind(deliver)
 
-    def _look_behind(self, deliver: Callable[[Arrival | Ended], None]) -> None:
-        """Deliver what successors have said once their predecessors' last words have come."""
+    def _look_behind(self, deliver: Callable[[Arrival | Ended], None], said_all: str = "") -> None:
+        """Deliver what successors have said once their predecessors' last words have come.
+
+        :param said_all: one that tells how much it has said: what is held of that came before, and waits no longer.
+        """
         for behind in list(self._behind.values()):
-            if self._has_come(behind) or now_ns() >= behind.until_ns:
+            if self._has_come(behind) or behind.successor == said_all or now_ns() >= behind.until_ns:
                 del self._behind[behind.topic.name]
                 self._topics[behind.topic.name] = behind.topic
                 self._deliver_held(self._late.release([behind.topic.name]), deliver)

@@ -28,7 +28,7 @@ from graph.links.hearing import LIVES_SETTLED
 from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
-from graph.links.stream import End, Welcome, topics_of
+from graph.links.stream import End, Follows, Welcome, topics_of
 from graph.message import encode_header
 from graph.plan import Edge
 
@@ -144,17 +144,27 @@ class Producer:
         return sum(sum(cells[port][:PARTITIONS]) for cells in self.lives)
 
 
+def bound(context: zmq.Context[Any], producers: list[Producer]) -> list[zmq.Socket[bytes]]:
+    """Somebody to connect to: libzmq may crash when a context ends while two still wait for one inproc endpoint."""
+    sockets = [context.socket(zmq.PUB) for _ in producers]
+    for made, producer in zip(sockets, producers, strict=True):
+        made.bind(f"inproc://{producer.instance}")
+    return sockets
+
+
 @pytest.fixture
 def gaining() -> Iterator[tuple[Producer, Consumer]]:
     """A producer, and a consumer that gains all partitions; it holds back few messages."""
     context: zmq.Context[Any] = zmq.Context(0)
     producer = Producer("src.0")
+    (made,) = bound(context, [producer])
     consumer = Consumer(context, "dst.0", frozenset(), 4, [producer])
     producer.consumers = [consumer]
     producer.welcome(consumer, consumer.asked)
     consumer.replan(consumer.then(1, ALL))
     yield producer, consumer
     consumer.streams_in.close()
+    made.close()
     context.term()
 
 
@@ -176,11 +186,39 @@ def test_what_is_held_back_for_long_gives_way_to_what_is_newer(gaining: tuple[Pr
     assert [counted(one).dropped for one in consumer.routes] == [0, 0, 0]
 
 
+def test_the_end_of_a_successor_comes_behind_what_is_held_of_it() -> None:
+    context: zmq.Context[Any] = zmq.Context(0)
+    old, new = producers = [Producer("src.0"), Producer("src.1")]
+    made = bound(context, producers)
+    consumer = Consumer(context, "dst.0", ALL, 100, producers)
+    topic = f"src.out/{partition_of('anna'):02x}"
+    for producer in producers:
+        producer.consumers = [consumer]
+        producer.welcome(consumer, consumer.asked)
+    old.publish("out", "anna", 1, Number.kind)
+    consumer.wires["src.0"].pop()  # its last word is lost
+    follows = Follows("src.1", "src.0", said={topic: 1})
+    consumer.wires["src.1"].append([b"?dst.0", encode(follows)])
+    new.publish("out", "anna", 2, Number.kind)
+    new.end(consumer)
+    consumer.hear_all()
+    assert handled(consumer, "x") == [2]
+    old.end(consumer)
+    consumer.hear_all()
+    found = [counted(one) for one in consumer.routes]
+    assert [(one.dropped, one.rejected) for one in found] == [(1, 0), (1, 0), (0, 0)]
+    consumer.streams_in.close()
+    for one in made:
+        one.close()
+    context.term()
+
+
 class Moving(RuleBasedStateMachine):
     @initialize(producers=st.integers(1, 2), depth=st.sampled_from([2, 1000]), first=splits)
     def start(self, producers: int, depth: int, first: set[int]) -> None:
         self.context: zmq.Context[Any] = zmq.Context(0)
         self.producers = [Producer(f"src.{k}") for k in range(producers)]
+        self.bound = bound(self.context, self.producers)
         second = ALL - first
         self.consumers = [
             Consumer(self.context, f"dst.{k}", frozenset(mine), depth, self.producers) for k, mine in enumerate((first, second))
@@ -344,6 +382,8 @@ class Moving(RuleBasedStateMachine):
         finally:
             for consumer in self.consumers:
                 consumer.streams_in.close()
+            for made in self.bound:
+                made.close()
             self.context.term()
 
 
