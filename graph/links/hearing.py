@@ -45,7 +45,8 @@ class Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
-    absent: bool = False  # nobody waits for it: it has failed, was stopped, or has just come
+    absent: bool = False  # nobody waits for it: it has failed, or was stopped
+    comes: bool = False  # nor for one that may still be loading; once it has answered it is as all others
     answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
     handed: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # by topic: life and number that we begin with there
@@ -100,7 +101,7 @@ class Hearing:
     @property
     def ready(self) -> bool:
         """True once every producer has answered that is waited for."""
-        return all(p.welcomed or p.absent for p in self._producers.values())
+        return all(p.welcomed or p.absent or p.comes for p in self._producers.values())
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -130,7 +131,7 @@ class Hearing:
     def meet(self, route: Route, instance: str, endpoint: str, comes: bool = False) -> None:
         """Listen to a producer of an edge, if that is not done already; one that `comes` is not waited for."""
         if instance not in self._producers:
-            self._producers[instance] = Producer(endpoint, {}, absent=comes)
+            self._producers[instance] = Producer(endpoint, {}, comes=comes)
             self._socket.connect(endpoint)
         producer = self._producers[instance]
         if route not in producer.routes:

@@ -98,7 +98,8 @@ class StreamIn(Hearing):
     @property
     def starts(self) -> dict[str, Position] | None:
         """By producer instance, from where on everything is heard that is gained; None until all have told that."""
-        if self._gained.topics and any(i not in self._starts and not p.absent for i, p in self._producers.items()):
+        awaited = [i for i, p in self._producers.items() if not p.absent and (p.welcomed or not p.comes)]
+        if self._gained.topics and any(i not in self._starts for i in awaited):
             return None
         return self._starts
 

@@ -186,6 +186,26 @@ def test_what_is_held_back_for_long_gives_way_to_what_is_newer(gaining: tuple[Pr
     assert [counted(one).dropped for one in consumer.routes] == [0, 0, 0]
 
 
+def test_who_came_in_an_earlier_change_is_waited_for_in_the_next(gaining: tuple[Producer, Consumer]) -> None:
+    producer, consumer = gaining
+    one = consumer.routes[0]
+    consumer.cells["src.1", "src.out"] = Counts.in_memory(Index(sending=["out"])).sending["out"]
+    consumer.streams_in.meet(one, "src.1", "inproc://src.0", comes=True)
+    later = Producer("src.1")
+    consumer.wires["src.1"] = deque()
+    consumer.hear_all()
+    assert consumer.streams_in.starts is not None, "nobody waits for one that comes"
+    later.welcome(consumer, consumer.asked[:1])
+    consumer.hear_all()
+    consumer.replan(consumer.then(2, frozenset()))
+    consumer.replan(consumer.then(3, ALL))
+    consumer.hear_all()
+    assert consumer.streams_in.starts is None
+    later.welcome(consumer, consumer.asked)
+    consumer.hear_all()
+    assert set(consumer.streams_in.starts or {}) == {producer.instance, "src.1"}
+
+
 def test_the_end_of_a_successor_comes_behind_what_is_held_of_it() -> None:
     context: zmq.Context[Any] = zmq.Context(0)
     old, new = producers = [Producer("src.0"), Producer("src.1")]
