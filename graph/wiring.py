@@ -285,7 +285,9 @@ class Wiring:
     def replan(self, epoch: Epoch) -> None:
         """Meet those that come; during a change those that leave stay, and after it they are forgotten."""
         for instance in {i.id for i in self.epoch.instances} - {i.id for i in epoch.instances}:
-            self._to_leave.setdefault(instance, now_ns() + LEAVE_NS)  # or when the supervisor says that it has gone
+            # Who left has gone before the change was done, though we may not have been there to hear of it; who came and is
+            # sent away has so much time, or until the supervisor says that it has gone.
+            self._to_leave.setdefault(instance, now_ns() + (0 if instance in self.epoch.leaving else LEAVE_NS))
         self.epoch, self._plan = epoch, epoch.plan
         self._into = [e for e in epoch.edges if e.consumer == self._me.node]
         self._out = [e for e in epoch.edges if e.producer == self._me.node]
@@ -345,6 +347,8 @@ class Wiring:
     def _left(self, instance: str) -> None:
         """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
         self._to_leave.pop(instance, None)
+        self.streams_out.absent(instance)
+        self.streams_in.absent(instance, True)
         for queue in self._queues_out:
             queue.forget(instance)
         self._gone[instance] = now_ns() + FORGET_NS
