@@ -139,10 +139,13 @@ class Changing:
         if now_ns() < self._until_ns + TURN_NS and any(partition_of(session) in lost for session in self._node.in_turn()):
             return
         unhandled = self._inbox.unhandled(lost)
-        if unhandled is None or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns):
+        if (
+            unhandled is None
+            or streams.over(unhandled)
+            or (not streams.caught_up(lost, asked.starts, unhandled) and now_ns() < self._until_ns)
+        ):
             return
-        heard = streams.part(lost, unhandled)
-        self._inbox.forget(lost)
+        heard = streams.part(lost, unhandled, self._inbox.forget(lost))
         self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))
         if self.leaving:
             for instance, edges in self._wiring.heard_from().items():

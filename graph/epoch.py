@@ -84,18 +84,22 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def bequests(self) -> dict[str, dict[str, list[int]]]:
-        """By instance that gives, who gains which partitions of it; whoever leaves gives, be it nothing."""
+        """By instance that gives, who gains which partitions of it; whoever leaves gives, be it nothing.
+
+        A source that stays neither gives nor gains: it listens to nothing, and never comes to rest between two messages.
+        """
         if self.before is None:
             return {}
         found: dict[str, dict[str, list[int]]] = {}
         for giver in self.before.instances:
+            source = self.before.node(giver.node).source
             lost = _share(self.before, giver.id) - _share(self.plan, giver.id)
             gains = {
                 i.id: sorted(lost & (_share(self.plan, i.id) - _share(self.before, i.id)))
                 for i in self.plan.instances
-                if i.node == giver.node
+                if i.node == giver.node and (i.id in self.joining or not source)
             }
-            if lost or giver.id in self.leaving:
+            if giver.id in self.leaving or (lost and not source):
                 found[giver.id] = {id: partitions for id, partitions in gains.items() if partitions}
         return found
 

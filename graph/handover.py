@@ -86,7 +86,6 @@ def positions(counts: Counts) -> dict[str, Position]:
     """How far an instance had come with its producers, from the counters that it left."""
     found: dict[str, Position] = {}
     for (producer, source), cells in counts.expecting.items():
-        if cells[LIFE]:
-            position = found.setdefault(producer, Position(cells[LIFE] - 1))
-            position.next.update({f"{source}/{p:02x}": n for p, n in enumerate(cells[:PARTITIONS]) if n})
+        position = found.setdefault(producer, Position(max(0, cells[LIFE] - 1)))
+        position.next.update({f"{source}/{p:02x}": n for p, n in enumerate(cells[:PARTITIONS]) if n})
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -24,6 +24,7 @@ class Quiet:
 
 
 Item: TypeAlias = Arrival | Ended | Quiet
+Unhandled: TypeAlias = dict[tuple[str, bytes], tuple[int, int]]  # by instance and topic, a life and a number
 
 
 class Inbox:
@@ -81,13 +82,13 @@ class Inbox:
         for session, turn in newest.items():
             self._newest[session] = max(turn, self._newest.get(session, (0, 0)))
 
-    def unhandled(self, partitions: Collection[int]) -> dict[tuple[str, bytes], int] | None:
-        """By instance and topic, the oldest stream message of these partitions that waits.
+    def unhandled(self, partitions: Collection[int]) -> Unhandled | None:
+        """By instance and topic, life and number of the oldest stream message of these partitions that waits.
 
         None where a cut is not possible here: a message was handled on one input and waits on another, or is of a life of
         its producer that is over.
         """
-        found: dict[tuple[str, bytes], int] = {}
+        found: Unhandled = {}
         lives: dict[str, int] = {}
         last = self._last.message.header if self._last is not None else None
         for arrival in self._arrivals():
@@ -98,17 +99,25 @@ class Inbox:
                 return None
             if last is not None and (last.instance, last.port, last.seq) == (header.instance, header.port, header.seq):
                 return None
-            edge = arrival.route.edge
-            topic = f"{edge.producer}.{edge.port}/{partition_of(header.session):02x}".encode()
-            found[header.instance, topic] = min(header.seq, found.get((header.instance, topic), header.seq))
+            topic = _topic(arrival)
+            if topic is not None:
+                found[topic] = min((header.life, header.seq), found.get(topic, (header.life, header.seq)))
         return found
 
-    def forget(self, partitions: Collection[int]) -> None:
-        """Stream messages of these partitions are another's."""
-        for arrival in list(self._arrivals()):
-            if arrival.route.edge.link == "stream" and partition_of(arrival.message.session) in partitions:
-                arrival.route.left()
-                self.items.remove(arrival)
+    def forget(self, partitions: Collection[int]) -> Counter[tuple[str, bytes, str]]:
+        """Stream messages of these partitions are another's. Returns how many waited, by instance, topic and edge."""
+        forgotten: Counter[tuple[str, bytes, str]] = Counter()
+        staying: list[Item] = []
+        for item in self.items:
+            topic = _topic(item) if isinstance(item, Arrival) else None
+            if isinstance(item, Arrival) and topic is not None and partition_of(item.message.session) in partitions:
+                item.route.left()
+                forgotten[*topic, item.route.edge.id] += 1
+            else:
+                staying.append(item)
+        self.items.clear()
+        self.items.extend(staying)
+        return forgotten
 
     def _arrivals(self) -> Iterator[Arrival]:
         return (item for item in self.items if isinstance(item, Arrival))
@@ -146,3 +155,11 @@ class Inbox:
     def _drop(self, arrival: Arrival, why: int) -> None:
         arrival.route.cells[why] += 1
         self._let_go(arrival)
+
+
+def _topic(arrival: Arrival) -> tuple[str, bytes] | None:
+    """The instance and the topic that a stream message is of."""
+    header, edge = arrival.message.header, arrival.route.edge
+    if header is None or edge.link != "stream":
+        return None
+    return header.instance, f"{edge.producer}.{edge.port}/{partition_of(header.session):02x}".encode()

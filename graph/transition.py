@@ -36,8 +36,8 @@ class Transition:
     stage: Stage = "meeting"
     error: str = ""  # why it was undone
     _replanned: dict[str, dict[str, Position]] = field(default_factory=dict)  # by instance, where its new streams begin
+    _left: dict[str, Legacy] = field(default_factory=dict)  # by instance that died while all were meeting
     _legacies: dict[str, Legacy] = field(default_factory=dict)  # by instance that has handed over
-    _died: dict[str, Legacy] = field(default_factory=dict)  # who is dead before the hand-over begins
     _taken: set[tuple[str, str]] = field(default_factory=set)  # (who gained, of whom)
 
     def __post_init__(self) -> None:
@@ -81,9 +81,11 @@ class Transition:
 
     def left(self, legacy: Legacy) -> list[Action]:
         """One has handed over, or died: this is what it leaves."""
+        if legacy.instance in self._legacies or legacy.instance not in self._pairs:
+            return []
         if self.stage == "meeting":
-            self._died[legacy.instance] = legacy
-        if self.stage != "handing over" or legacy.instance in self._legacies or legacy.instance not in self._pairs:
+            self._left[legacy.instance] = legacy  # it counts if it does not come back before the hand-over
+        if self.stage != "handing over":
             return []
         self._legacies[legacy.instance] = legacy
         return [action for taker in self._pairs[legacy.instance] for action in self._take_over(taker)]
@@ -91,7 +93,7 @@ class Transition:
     def started(self, id: str) -> None:
         """An instance is started again: it knows nothing of what was said."""
         self._replanned.pop(id, None)
-        self._died.pop(id, None)
+        self._left.pop(id, None)
         self._taken = {pair for pair in self._taken if pair[0] != id}
 
     def undo(self, why: str) -> list[Action]:
@@ -118,9 +120,10 @@ class Transition:
                 return self.undo(f"{failed[0]}: {self.members[failed[0]].error or 'was stopped'}")
             if all(self._has_met(m) for m in self.members.values()):
                 self.stage = "handing over"
-                actions += [WriteEpoch(self.epoch.commit()), *(a for id in self.members for a in self._hand_over(id))]
-                dead = [id for id in self.epoch.leaving if id not in self.members or self.members[id].state in GONE]
-                actions += [a for id in dead for a in self.left(self._died.get(id, Legacy(id, 0)))]
+                absent = [giver for giver in self._pairs if self._is_absent(giver)]
+                self._legacies |= {id: self._left.get(id, Legacy(id, 0)) for id in absent}
+                actions.append(WriteEpoch(self.epoch.commit()))
+                actions += [a for id in self.members for a in (*self._hand_over(id), *self._take_over(id))]
         if self.stage == "handing over" and self._all_given():
             self.stage = "leaving"
         if self.stage == "leaving":
@@ -170,6 +173,11 @@ class Transition:
             if any((taker, giver) not in self._taken and not self._nobody(taker) for taker in takers):
                 return False
         return True
+
+    def _is_absent(self, id: str) -> bool:
+        """True of one that will not hand over by itself: it is dead, and its numbers are all there is of it."""
+        member = self.members.get(id)
+        return self._nobody(id) or (member is not None and id in self.epoch.leaving and member.state in GONE)
 
     def _nobody(self, id: str) -> bool:
         member = self.members.get(id)

@@ -196,7 +196,7 @@ class Wiring:
         else:
             share = self.epoch.share(self._me.id)
             there = [(p.id, self._endpoint(p.out)) for p in producers if not self._comes(p.id)]
-            self.streams_in.add(route, there, share.now, share.gained)
+            self.streams_in.add(route, there, share.now)
             for producer in producers:
                 self.streams_in.meet(route, producer.id, self._endpoint(producer.out), comes=True)
 
@@ -206,9 +206,11 @@ class Wiring:
         return len(self._instances(self._me.node)) > 1
 
     def greet(self) -> None:
-        """Loaded: whoever gives out work may begin."""
+        """Loaded: whoever gives out work may begin, and what we gain is listened to. (Before, nobody would read it: the
+        sockets would fill up, and drop what is needed later.)"""
         if self.queues_in is not None:
             self.queues_in.greet()
+        self._gain()
 
     @property
     def ready(self) -> bool:
@@ -284,7 +286,9 @@ class Wiring:
     def replan(self, epoch: Epoch) -> None:
         """Meet those that come; during a change those that leave stay, and after it they are forgotten."""
         for instance in {i.id for i in self.epoch.instances} - {i.id for i in epoch.instances}:
-            self._to_leave.setdefault(instance, now_ns() + LEAVE_NS)  # or when the supervisor says that it has gone
+            # Who left has gone before the change was done, though we may not have been there to hear of it; who came and is
+            # sent away has so much time, or until the supervisor says that it has gone.
+            self._to_leave.setdefault(instance, now_ns() + (0 if instance in self.epoch.leaving else LEAVE_NS))
         self.epoch, self._plan = epoch, epoch.plan
         self._into = [e for e in epoch.edges if e.consumer == self._me.node]
         self._out = [e for e in epoch.edges if e.producer == self._me.node]
@@ -305,11 +309,13 @@ class Wiring:
                 queue.meet(taker.id, self._endpoint(taker.work))
         if self.queues_in is not None:
             self.queues_in.share(self._shared)
-        share = epoch.share(self._me.id)
-        self.streams_in.let_go(share.then)
-        gained = share.then - self.streams_in.partitions
+        self.streams_in.let_go(epoch.share(self._me.id).then)
+        self._gain()
+
+    def _gain(self) -> None:
+        gained = self.epoch.share(self._me.id).then - self.streams_in.partitions
         if gained and any(e.link == "stream" for e in self._into):
-            self.streams_in.gain(gained, epoch.number)
+            self.streams_in.gain(gained, self.epoch.number)
 
     def _meet_producer(self, edge: Edge, producer: Instance) -> None:
         if producer.id not in self._foreign:
@@ -342,6 +348,8 @@ class Wiring:
     def _left(self, instance: str) -> None:
         """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
         self._to_leave.pop(instance, None)
+        self.streams_out.absent(instance)
+        self.streams_in.absent(instance, True)
         for queue in self._queues_out:
             queue.forget(instance)
         self._gone[instance] = now_ns() + FORGET_NS

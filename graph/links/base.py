@@ -10,7 +10,7 @@ import msgspec
 import zmq
 
 from graph.errors import MessageError, NodeError
-from graph.links.counts import ASTRAY, DEPTH, DEPTH_MAX, REJECTED, Cells, EdgeStatistics, statistics
+from graph.links.counts import ASTRAY, DEPTH, DEPTH_MAX, DROPPED, REJECTED, STALE, Cells, EdgeStatistics, statistics
 from graph.message import BodyDecoder, Header, Kind, Message, decode_header
 from graph.plan import Edge
 
@@ -55,6 +55,13 @@ class Route:
     def left(self) -> None:
         """A message has left the inbox, one way or another."""
         self.cells[DEPTH] -= 1
+
+    def taken_back(self, messages: int) -> None:
+        """So many that came here, and are not to be handled, are another's: it counts them."""
+        for why in (DROPPED, STALE, REJECTED):
+            these = min(messages, self.cells[why])
+            self.cells[why] -= these
+            messages -= these
 
     def statistics(self) -> EdgeStatistics:
         """What has been counted at this end of the edge."""

@@ -23,7 +23,7 @@ from graph.links.base import (
     socket,
     waiting,
 )
-from graph.links.counts import DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
+from graph.links.counts import BEGAN, DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
 from graph.links.holding import Topic
 from graph.links.payloads import STREAM, PayloadsIn
 from graph.links.shared_memory import BlockLost
@@ -45,9 +45,24 @@ class Producer:
     cells: dict[bytes, Cells]  # by `<node>.<port>`: the next number of each partition, and the life it is of
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
-    absent: bool = False  # nobody waits for it: it has failed, was stopped, or has just come
+    absent: bool = False  # nobody waits for it: it has failed, or was stopped
+    comes: bool = False  # nor for one that may still be loading; once it has answered it is as all others
     answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
+    handed: dict[bytes, tuple[int, int]] = field(default_factory=dict)  # by topic: life and number that we begin with there
+
+    def elsewhere(self, topic: bytes, life: int, number: int) -> bool:
+        """True of a message that whoever had the topic before us has accounted for."""
+        return bool(self.handed) and (life, number) < self.handed.get(topic, (0, 0))
+
+    def begin(self, source: bytes, life: int) -> None:
+        """Its numbers start at 0, or where whoever had a topic before us has stopped."""
+        cells = self.cells[source]
+        begin_life(cells, life)
+        for topic, (of, number) in self.handed.items():
+            if of == life and topic.startswith(source + b"/"):
+                cells[partition_in(topic)] = number
+                cells[BEGAN] += number
 
 
 class Hearing:
@@ -86,7 +101,7 @@ class Hearing:
     @property
     def ready(self) -> bool:
         """True once every producer has answered that is waited for."""
-        return all(p.welcomed or p.absent for p in self._producers.values())
+        return all(p.welcomed or p.absent or p.comes for p in self._producers.values())
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -116,7 +131,7 @@ class Hearing:
     def meet(self, route: Route, instance: str, endpoint: str, comes: bool = False) -> None:
         """Listen to a producer of an edge, if that is not done already; one that `comes` is not waited for."""
         if instance not in self._producers:
-            self._producers[instance] = Producer(endpoint, {}, absent=comes)
+            self._producers[instance] = Producer(endpoint, {}, comes=comes)
             self._socket.connect(endpoint)
         producer = self._producers[instance]
         if route not in producer.routes:
@@ -211,6 +226,8 @@ class Hearing:
         cells = None if producer is None else producer.cells.get(topic.source)
         if producer is None or cells is None:
             raise MessageError(f"'{header.instance}' is no producer of '{topic.source.decode(errors='replace')}'")
+        if producer.elsewhere(topic.name, header.life, header.seq):
+            raise MessageError(f"number {header.seq} of '{header.instance}' came to another")
         known = cells[LIFE]  # one more than the life; 0: not heard of yet
         if header.life + 1 != known:
             if header.life + 1 < known:
@@ -225,9 +242,9 @@ class Hearing:
         known = min(max(0, cells[LIFE] - 1) for cells in producer.cells.values())
         for former in range(max(known, life - LIVES_SETTLED), life):
             self._settle(producer, instance, former)
-        for cells in producer.cells.values():
+        for source, cells in producer.cells.items():
             if cells[LIFE] < life + 1:
-                begin_life(cells, life)
+                producer.begin(source, life)
 
     def _settle(self, producer: Producer, instance: str, life: int) -> None:
         """All of a life has been heard that ever will be."""
@@ -237,7 +254,7 @@ class Hearing:
         for source, cells in producer.cells.items():
             if cells[LIFE] <= life + 1 and sent is not None:
                 if cells[LIFE] < life + 1:
-                    begin_life(cells, life)
+                    producer.begin(source, life)
                 self._lost_until(producer, source, sent)
 
     def gone(self, instance: str, life: int, sent: dict[str, int]) -> None:
@@ -302,7 +319,7 @@ class Hearing:
         cells, prefix = producer.cells[source], source.decode() + "/"
         for topic, number in sent.items():
             partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
-            if partition not in self._partitions[source]:
+            if partition not in self._partitions[source] or producer.elsewhere(topic.encode(), cells[LIFE] - 1, MISSING_MAX):
                 continue
             missing = number - cells[partition]
             if 0 < missing <= MISSING_MAX:

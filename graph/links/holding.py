@@ -3,6 +3,7 @@ stopped, and a consumer what a successor says until it has heard its predecessor
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -34,22 +35,29 @@ class Held:
 
 @dataclass
 class Holding:
-    """The messages that wait on some topics, in the order in which they came; at most `depth` of an edge."""
+    """The messages that wait on some topics; at most `depth` of an edge."""
 
     topics: dict[bytes, Topic] = field(default_factory=dict)
-    _held: list[Held] = field(default_factory=list)
+    _held: dict[bytes, deque[tuple[int, Held]]] = field(default_factory=dict)  # by source; numbered as they came
+    _came: int = 0
 
     def hold(self, held: Held) -> None:
-        """Keep a message. One too many is let go: the gap that it leaves is counted when the next one is handled."""
-        if len(self._held) < max(route.edge.depth for route in held.topic.routes):
-            self._held.append(held)
+        """Keep a message. Of too many the oldest is let go: it is the first that whoever has the topic now handles. If
+        not, the gap that it leaves is counted when the next one is handled."""
+        waiting = self._held.setdefault(held.topic.source, deque())
+        if len(waiting) >= max(route.edge.depth for route in held.topic.routes):
+            waiting.popleft()
+        self._came += 1
+        waiting.append((self._came, held))
 
     def release(self, names: Iterable[bytes]) -> list[Held]:
-        """These topics are held back no longer: what waited of them."""
+        """These topics are held back no longer: what waited of them, in the order in which it came."""
         free = {name for name in names if self.topics.pop(name, None) is not None}
-        released = [held for held in self._held if held.topic.name in free]
-        self._held = [held for held in self._held if held.topic.name not in free]
-        return released
+        released = []
+        for source, waiting in self._held.items():
+            released += [one for one in waiting if one[1].topic.name in free]
+            self._held[source] = deque(one for one in waiting if one[1].topic.name not in free)
+        return [held for _, held in sorted(released, key=lambda one: one[0])]
 
 
 @dataclass(frozen=True, slots=True)

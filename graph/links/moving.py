@@ -5,15 +5,15 @@ What is gained is listened to before it is ours, and held back until whoever had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from graph.errors import MessageError
 from graph.handover import Position
-from graph.links.base import Arrival, Ended, Route, header_of
-from graph.links.counts import BEGAN, DROPPED, LIFE
-from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
+from graph.links.base import Arrival, Ended, header_of
+from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE
+from graph.links.hearing import Hearing, Producer, partition_in, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
 from graph.message import now_ns
@@ -28,29 +28,9 @@ class StreamIn(Hearing):
         self._asked = b""  # the topic on which producers tell where what we gain begins
         self._starts: dict[str, Position] = {}  # by instance, what they have told
         self._ends: list[list[bytes]] = []  # of producers, that came before all that we gain was ours
-        self._handed: dict[tuple[str, bytes], tuple[int, int]] = {}  # by instance and topic: life and number that we began with
         self._parted: set[bytes] = set()  # topics that others have taken over
         self._late = Holding()
         self._behind: dict[bytes, Behind] = {}  # by topic
-
-    def add(
-        self,
-        route: Route,
-        producers: Iterable[tuple[str, str]],
-        mine: frozenset[int] = ALL,
-        gained: frozenset[int] = frozenset(),
-    ) -> None:
-        """Listen to an edge.
-
-        :param gained: partitions that will be ours: what comes on them is held back until `take_over`.
-        """
-        source = source_of(route)
-        super().add(route, (), mine)
-        self._gained.topics.update((topic.name, topic) for topic in topics_in(source, gained, self._routes[source]))
-        self._subscribe(source, mine | gained)
-        self._asked = f"?{self._instance}".encode() if gained else b""
-        for instance, endpoint in producers:
-            self.meet(route, instance, endpoint)
 
     def _elsewhere(self, frames: list[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
         if frames[0] in self._gained.topics:
@@ -63,8 +43,9 @@ class StreamIn(Hearing):
     def _rejected(self, topic: Topic, frames: list[bytes], error: MessageError) -> None:
         with suppress(MessageError):
             header = header_of(frames)
-            if (header.life, header.seq) < self._handed.get((header.instance, topic.name), (0, 0)):
-                return  # whoever had this topic before us has handled it
+            producer = self._producers.get(header.instance)
+            if producer is not None and producer.elsewhere(topic.name, header.life, header.seq):
+                return
         super()._rejected(topic, frames, error)
 
     def _told(
@@ -82,6 +63,8 @@ class StreamIn(Hearing):
             if isinstance(notice, Welcome) and frames[0] == self._asked:
                 gained = {name.decode() for name in self._gained.topics}
                 self._starts[notice.instance] = Position(notice.life, {t: n for t, n in notice.next.items() if t in gained})
+            if self._behind:
+                self._look_behind(deliver, said_all=notice.instance)
             if isinstance(notice, End) and self._behind:
                 for source in producer.cells:
                     self._lost_until(producer, source, notice.sent)
@@ -99,6 +82,8 @@ class StreamIn(Hearing):
             self._parted.difference_update(topic.name for topic in topics)
             self._subscribe(source, self._partitions[source] | partitions)
         self._starts.clear()
+        if self._asked:
+            self._socket.unsubscribe(self._asked)
         self._asked = f"?{self._instance}/{number}".encode()  # an answer to an earlier question may be on its way
         self._socket.subscribe(self._asked)
 
@@ -113,39 +98,61 @@ class StreamIn(Hearing):
     @property
     def starts(self) -> dict[str, Position] | None:
         """By producer instance, from where on everything is heard that is gained; None until all have told that."""
-        if self._gained.topics and any(i not in self._starts and not p.absent for i, p in self._producers.items()):
+        awaited = [i for i, p in self._producers.items() if not p.absent and (p.welcomed or not p.comes)]
+        if self._gained.topics and any(i not in self._starts for i in awaited):
             return None
         return self._starts
 
     def caught_up(
-        self, partitions: frozenset[int], starts: dict[str, Position], unhandled: dict[tuple[str, bytes], int]
+        self, partitions: frozenset[int], starts: dict[str, Position], unhandled: Mapping[tuple[str, bytes], tuple[int, int]]
     ) -> bool:
         """True when all has been handled that those who gain these partitions have not heard.
 
-        :param unhandled: by instance and topic, the number of the oldest message that waits for its handler.
+        :param unhandled: by instance and topic, life and number of the oldest message that waits for its handler.
         """
         for instance, start in starts.items():
             producer = self._producers.get(instance)
             for source, cells in producer.cells.items() if producer is not None else ():
                 for name in (topic.name for topic in topics_in(source, partitions & self._partitions[source], [])):
-                    come = unhandled.get((instance, name), cells[partition_in(name)])
-                    if (cells[LIFE] - 1, come) < (start.life, start.next.get(name.decode(), 0)):
+                    come = unhandled.get((instance, name), (cells[LIFE] - 1, cells[partition_in(name)]))
+                    if come < (start.life, start.next.get(name.decode(), 0)):
                         return False
         return True
 
-    def part(self, partitions: frozenset[int], unhandled: dict[tuple[str, bytes], int]) -> dict[str, Position]:
+    def over(self, unhandled: Mapping[tuple[str, bytes], tuple[int, int]]) -> bool:
+        """True where a message that waits is of a life of its producer that is over: we cannot stop before it."""
+        return any(
+            life + 1 != cells[LIFE]
+            for (instance, topic), (life, _) in unhandled.items()
+            for source, cells in self._producers[instance].cells.items()
+            if topic.startswith(source + b"/")
+        )
+
+    def part(
+        self,
+        partitions: frozenset[int],
+        unhandled: Mapping[tuple[str, bytes], tuple[int, int]],
+        forgotten: Mapping[tuple[str, bytes, str], int],
+    ) -> dict[str, Position]:
         """Listen to these partitions no longer, and forget what has not been handled.
 
+        What of it was lost or let go behind the oldest that waited is not counted here: who gains it does that.
+
+        :param forgotten: by instance, topic and edge, how many waited.
         :returns: by producer instance, how far we have come.
         """
         heard: dict[str, Position] = {}
         for instance, producer in self._producers.items():
+            if producer.handed:  # of a life, perhaps, that we have not heard of to this day
+                self._begin(producer, instance, max(life for life, _ in producer.handed.values()))
             for source, cells in producer.cells.items():
-                if not cells[LIFE]:
-                    continue
-                position = heard.setdefault(instance, Position(cells[LIFE] - 1))
+                position = heard.setdefault(instance, Position(max(0, cells[LIFE] - 1)))
                 for topic in topics_in(source, partitions & self._partitions[source], []):
-                    cells[topic.partition] = unhandled.get((instance, topic.name), cells[topic.partition])
+                    come = cells[topic.partition]
+                    _, cells[topic.partition] = unhandled.get((instance, topic.name), (0, come))
+                    for route in self._routes[source]:
+                        waited = forgotten.get((instance, topic.name, route.edge.id), 0)
+                        route.taken_back(come - cells[topic.partition] - waited)
                     position.next[topic.name.decode()] = cells[topic.partition]
         for source in self._routes:
             for topic in topics_in(source, partitions & self._partitions[source], []):
@@ -176,24 +183,29 @@ class StreamIn(Hearing):
                 self._notice(frames, deliver)
 
     def _begin_at(self, instance: str, producer: Producer, topics: list[Topic], position: Position) -> None:
-        if any(position.life + 1 > cells[LIFE] for cells in producer.cells.values()):
-            self._begin(producer, instance, position.life)
+        """Of a life that we have not heard of yet: when it begins (what is still to come of the one before is not mixed up)."""
         for topic in topics:
             cells = producer.cells.get(topic.source)
             if cells is None:
                 continue
             number = position.next.get(topic.name.decode(), 0)
-            if position.life + 1 < cells[LIFE]:  # what is left of a life that is over has been missed
-                self._handed[instance, topic.name] = (position.life + 1, 0)
-                sent = producer.gone.get(position.life) or self._left_behind(instance, position.life) or {}
-                for route in topic.routes:
-                    route.cells[DROPPED] += max(0, sent.get(topic.name.decode(), 0) - number)
-                continue
-            self._handed[instance, topic.name] = (position.life, number)
-            ahead = number - cells[topic.partition]
-            if ahead > 0:
-                cells[BEGAN] += ahead
+            producer.handed[topic.name] = (position.life, number)
+            if position.life + 1 < cells[LIFE]:
+                producer.handed[topic.name] = (cells[LIFE] - 1, 0)
+                self._missed(instance, producer, topic, position.life, number)
+            elif position.life + 1 == cells[LIFE] and number > cells[topic.partition]:
+                cells[BEGAN] += number - cells[topic.partition]
                 cells[topic.partition] = number
+
+    def _missed(self, instance: str, producer: Producer, topic: Topic, life: int, number: int) -> None:
+        """Of lives that are over nobody handles what was left."""
+        cells, missed = producer.cells[topic.source], -number
+        for over in range(life, cells[LIFE] - 1):
+            sent = producer.gone.get(over) or self._left_behind(instance, over) or {}
+            missed = max(0, missed + sent.get(topic.name.decode(), 0))
+        cells[FORMER] += missed
+        for route in topic.routes:
+            route.cells[DROPPED] += missed
 
     def _hold(self, holding: Holding, topic: Topic, frames: list[bytes]) -> None:
         try:
@@ -238,10 +250,13 @@ class StreamIn(Hearing):
         self._data(behind.topic, frames, deliver)
         self._look_behind(deliver)
 
-    def _look_behind(self, deliver: Callable[[Arrival | Ended], None]) -> None:
-        """Deliver what successors have said once their predecessors' last words have come."""
+    def _look_behind(self, deliver: Callable[[Arrival | Ended], None], said_all: str = "") -> None:
+        """Deliver what successors have said once their predecessors' last words have come.
+
+        :param said_all: one that tells how much it has said: what is held of that came before, and waits no longer.
+        """
         for behind in list(self._behind.values()):
-            if self._has_come(behind) or now_ns() >= behind.until_ns:
+            if self._has_come(behind) or behind.successor == said_all or now_ns() >= behind.until_ns:
                 del self._behind[behind.topic.name]
                 self._topics[behind.topic.name] = behind.topic
                 self._deliver_held(self._late.release([behind.topic.name]), deliver)
@@ -250,9 +265,3 @@ class StreamIn(Hearing):
         """To be called now and then: last words that are waited for may have been lost."""
         if self._behind:
             self._look_behind(deliver)
-
-    def forget(self, instance: str) -> None:
-        """A producer has left, and all that it has said was read."""
-        super().forget(instance)
-        for key in [key for key in self._handed if key[0] == instance]:
-            del self._handed[key]

@@ -44,6 +44,13 @@ def test_every_partition_goes_from_one_to_one(before: int, after: int) -> None:
         assert gained.get(id, set()) == epoch.share(id).gained
 
 
+@given(counts, counts)
+def test_a_source_that_stays_gives_and_gains_nothing(before: int, after: int) -> None:
+    old = scaled(PLAN, "a", before, (), 1)
+    epoch = Epoch(2, scaled(old, "a", after, ids(old, "a"), 2), before=old)
+    assert epoch.bequests == {id: {} for id in epoch.leaving}
+
+
 @given(st.lists(counts, max_size=6))
 def test_who_stays_is_the_same_and_no_name_is_given_twice(steps: list[int]) -> None:
     plan, known = PLAN, {"a", "b"}

@@ -9,7 +9,21 @@ import pytest
 
 from graph.control import Absent, Beat, Drain, Drained, Failed, Hello, Loaded, Ready, Start, Stop
 from graph.epoch import Epoch, scaled
-from graph.events import Action, Bury, ChangePlan, Event, Exited, Interrupted, Kill, Left, Said, Send, Spawn, WriteEpoch
+from graph.events import (
+    Action,
+    Bury,
+    ChangePlan,
+    Event,
+    Exited,
+    Interrupted,
+    Kill,
+    Left,
+    Said,
+    Send,
+    Spawn,
+    StartNode,
+    WriteEpoch,
+)
 from graph.handover import HandedOver, HandOver, Legacy, Position, Replan, Replanned, TakenOver, TakeOver
 from graph.member import Found
 from graph.plan import Plan
@@ -195,6 +209,53 @@ def test_who_comes_and_cannot_load_changes_nothing(hears: bool) -> None:
     assert set(run.supervisor.members) == {"a", "b"}
     assert run.supervisor.plan == PLAN
     assert not run.told(HandOver)
+
+
+def _fails(run: Run, id: str) -> None:
+    """It dies until nobody starts it again; its last life has left numbers, as they all do."""
+    for life in range(9):
+        run.happens(Exited(id, -9))
+        run.happens(Left(Legacy(id, life, LEGACY.heard)))
+        if run.supervisor.members[id].state == "failed":
+            return
+        run.now_s += 5
+        run.supervisor.handle(_tick(), run.now_s)
+    raise AssertionError("it is started for ever")
+
+
+def test_who_gives_and_failed_before_that_has_left_its_numbers() -> None:
+    run = Run(UP)
+    run.meet("b.1")
+    _fails(run, "b")
+    run.meet("a")
+    (told,) = run.told(TakeOver)
+    assert told == ("b.1", TakeOver(1, Legacy("b", 5, LEGACY.heard), sorted(UP.share("b.1").gained)))
+    run.says("b.1", TakenOver(1, "b"))
+    assert run.stage == "done"
+
+
+def test_who_failed_and_is_there_again_hands_over_itself() -> None:
+    run = Run(UP)
+    run.meet("b.1")
+    _fails(run, "b")
+    run.happens(StartNode("b"))
+    run.meet("a", "b")
+    assert ("b", HandOver(1)) in run.told(HandOver)
+    assert not run.told(TakeOver)
+
+
+def test_who_leaves_and_failed_before_that_is_gone() -> None:
+    run = Run(DOWN)
+    run.meet("b", "b.1")
+    _fails(run, "b.2")
+    run.meet("a")
+    assert run.stage == "handing over"
+    for taker in DOWN.bequests["b.2"]:
+        assert taker in [id for id, _ in run.told(TakeOver)] or run.stage != "handing over"
+    for taker in DOWN.bequests["b.2"]:
+        run.says(taker, TakenOver(1, "b.2"))
+    assert run.stage == "done"
+    assert "b.2" not in run.supervisor.members
 
 
 def test_ctrl_c_undoes_what_has_not_been_handed_over() -> None:

@@ -124,6 +124,18 @@ def meeting(tmp_path: Path) -> Iterator[GraphRun]:
         yield run
 
 
+def test_a_replica_may_load_for_longer_than_its_buffers_hold(meeting: GraphRun) -> None:
+    had = len(book(meeting.folder))
+    eventually(lambda: len(book(meeting.folder)) > had + 7000, "much flows while it loads")
+    (meeting.folder / "busy").unlink()
+    eventually(lambda: status(meeting)["change"]["stage"] == "done", f"it is done\n{meeting.stderr}")
+    flows(meeting)
+    interrupt(meeting)
+    assert meeting.wait() == 0, meeting.stderr
+    check_order(book(meeting.folder))
+    assert meeting.edge("src.out->mid.x")["dropped"] == 0
+
+
 @pytest.mark.parametrize("victim", ["src", "mid.1", "end"])
 def test_whoever_dies_in_a_change_it_is_done_all_the_same(meeting: GraphRun, victim: str) -> None:
     meeting.workers()[victim].kill()
@@ -191,6 +203,23 @@ def test_a_session_on_a_stream_goes_on_where_it_was(tmp_path: Path) -> None:
         interrupt(run)
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
+        for edge in ("src.out->mid.x", "mid.out->end.x"):
+            found = run.edge(edge)
+            assert found["dropped"] == 0, found
+            assert found["sent"] == found["delivered"], found
+        run.all_gone()
+
+
+def test_a_source_gets_replicas_and_loses_them_again(tmp_path: Path) -> None:
+    with graph_run(tmp_path, STREAM.format(folder=tmp_path, more="restart: never")) as run:
+        run.running()
+        flows(run)
+        for count in ("2", "1"):
+            said = graph(run.runtime, "scale", "src", count)
+            assert said.returncode == 0, said.stderr + run.stderr
+            flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
         for edge in ("src.out->mid.x", "mid.out->end.x"):
             found = run.edge(edge)
             assert found["dropped"] == 0, found

@@ -1,0 +1,411 @@
+"""Partitions go to and fro between two consumers while producers send, lose messages and die: of every session each message
+is handled once and in order, or counted.
+
+Without a network or a clock: what is on its way to somebody stands in a wire, to be heard in any order that there could be.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+import zmq
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from graph.changing import Changing
+from graph.epoch import Share
+from graph.handover import HandedOver, HandOver, Position, Replan, Replanned, TakenOver, TakeOver
+from graph.inbox import Inbox
+from graph.links.base import Arrival
+from graph.links.counts import PARTITIONS, Cells, Counts, Index
+from graph.links.hearing import LIVES_SETTLED
+from graph.links.moving import StreamIn
+from graph.links.partitions import partition_of
+from graph.links.payloads import PayloadsIn
+from graph.links.stream import End, Follows, Welcome, topics_of
+from graph.message import encode_header
+from graph.plan import Edge
+
+from .ends import MAX_MESSAGE, Number, counted, header, route
+
+PORTS = ("out", "more")
+INPUTS = (("out", "x"), ("out", "y"), ("more", "z"))  # one output feeds two inputs
+SESSIONS = ("anna", "ben", "cleo")
+MOVING = [partition_of(session) for session in SESSIONS]
+ALL = frozenset(range(PARTITIONS))
+encode = msgspec.msgpack.Encoder().encode
+picks = st.integers(0, 2**16)
+splits = st.sets(st.sampled_from(MOVING))
+
+
+class Consumer:
+    """One of two replicas: its streams, its inbox, and its part in a change."""
+
+    def __init__(
+        self, context: zmq.Context[Any], name: str, mine: frozenset[int], depth: int, producers: list[Producer]
+    ) -> None:
+        self.name, self.producers, self.mine = name, producers, mine
+        keys = [(p.instance, f"src.{port}") for p in producers for port in PORTS]
+        self.cells = Counts.in_memory(Index(expecting=keys)).expecting
+        self.routes = [route(Edge("src", port, "dst", input, depth=depth)) for port, input in INPUTS]
+        self.streams_in = StreamIn(
+            context, name, 10, MAX_MESSAGE, lambda *key: self.cells[key], PayloadsIn(None), self.left_behind
+        )
+        for one in self.routes:
+            self.streams_in.add(one, [(p.instance, f"inproc://{p.instance}") for p in producers], mine)
+        self.inbox = Inbox(lambda arrival: None)
+        self.said: deque[Any] = deque()
+        self.told: deque[Any] = deque()
+        self.epoch = self.then(0, mine)
+        self.counts = SimpleNamespace(sending={})
+        self.node, self.wires = "dst", {p.instance: deque[list[bytes]]() for p in producers}
+        self.asked = [f"?{name}"]
+        wiring: Any = self
+        self.changing = Changing(name, 0, wiring, self.inbox, lambda: self.coming, self.said.append, self.inbox.add)
+        node: Any = SimpleNamespace(snapshot=dict)
+        self.changing.attach(node)
+
+    def left_behind(self, instance: str, life: int) -> dict[str, int] | None:
+        producer = next(p for p in self.producers if p.instance == instance)
+        return producer.topics(life) if life < len(producer.lives) else None
+
+    def then(self, number: int, mine: frozenset[int]) -> Any:
+        return SimpleNamespace(
+            number=number, before=None, instances=(), leaving=(), share=lambda me: Share(self.streams_in.partitions, mine)
+        )
+
+    def hear_all(self) -> None:
+        for wire in self.wires.values():
+            while wire:
+                self.streams_in._take(wire.popleft(), self.inbox.add)
+
+    # what `Changing` wants of a wiring
+
+    def replan(self, epoch: Any) -> None:
+        self.epoch = epoch
+        then = epoch.share(self.name).then
+        self.streams_in.let_go(then)
+        gained = then - self.streams_in.partitions
+        if gained:
+            self.streams_in.gain(gained, epoch.number)
+            self.asked = [f"?{self.name}", f"?{self.name}/{epoch.number}"]
+            for producer in self.producers:
+                producer.welcome(self, self.asked[1:])
+
+    def part_queues(self) -> None:
+        pass
+
+    def follow(self, giver: str, life: int, said: dict[str, int]) -> None:
+        pass
+
+
+class Producer:
+    """All lives of one producer instance."""
+
+    def __init__(self, instance: str) -> None:
+        self.instance = instance
+        self.consumers: list[Consumer] = []
+        self.lives: list[dict[str, Cells]] = [Counts.in_memory(Index(sending=PORTS)).sending]
+
+    def begin(self) -> None:
+        self.lives.append(Counts.in_memory(Index(sending=PORTS)).sending)
+        for consumer in self.consumers:
+            self.welcome(consumer, consumer.asked)
+
+    def welcome(self, consumer: Consumer, asked: list[str]) -> None:
+        life = len(self.lives) - 1
+        notice = encode(Welcome(self.instance, life, self.topics(life)))
+        consumer.wires[self.instance] += [[topic.encode(), notice] for topic in asked]
+
+    def end(self, consumer: Consumer) -> None:
+        life = len(self.lives) - 1
+        consumer.wires[self.instance].append([consumer.asked[0].encode(), encode(End(self.instance, life, self.topics(life)))])
+
+    def topics(self, life: int) -> dict[str, int]:
+        return topics_of("src", self.lives[life])
+
+    def publish(self, port: str, session: str, n: int, kind: str) -> None:
+        one = header(self.instance, session, port)
+        cells, partition = self.lives[-1][port], partition_of(session)
+        one.seq, one.life, one.kind = cells[partition], len(self.lives) - 1, kind
+        cells[partition] += 1
+        frames = [f"src.{port}/{partition:02x}".encode(), encode_header(one, Number(n))]
+        for consumer in self.consumers:
+            if partition in consumer.streams_in._subscribed[f"src.{port}".encode()]:
+                consumer.wires[self.instance].append(frames)
+
+    def sent(self, port: str) -> int:
+        return sum(sum(cells[port][:PARTITIONS]) for cells in self.lives)
+
+
+def bound(context: zmq.Context[Any], producers: list[Producer]) -> list[zmq.Socket[bytes]]:
+    """Somebody to connect to: libzmq may crash when a context ends while two still wait for one inproc endpoint."""
+    sockets = [context.socket(zmq.PUB) for _ in producers]
+    for made, producer in zip(sockets, producers, strict=True):
+        made.bind(f"inproc://{producer.instance}")
+    return sockets
+
+
+@pytest.fixture
+def gaining() -> Iterator[tuple[Producer, Consumer]]:
+    """A producer, and a consumer that gains all partitions; it holds back few messages."""
+    context: zmq.Context[Any] = zmq.Context(0)
+    producer = Producer("src.0")
+    (made,) = bound(context, [producer])
+    consumer = Consumer(context, "dst.0", frozenset(), 4, [producer])
+    producer.consumers = [consumer]
+    producer.welcome(consumer, consumer.asked)
+    consumer.replan(consumer.then(1, ALL))
+    yield producer, consumer
+    consumer.streams_in.close()
+    made.close()
+    context.term()
+
+
+def handled(consumer: Consumer, input: str) -> list[int]:
+    arrivals = [item for item in consumer.inbox.items if isinstance(item, Arrival)]
+    return [one.message.body.n for one in arrivals if one.route.edge.input == input]
+
+
+def test_what_is_held_back_for_long_gives_way_to_what_is_newer(gaining: tuple[Producer, Consumer]) -> None:
+    producer, consumer = gaining
+    producer.publish("more", "anna", 0, Number.kind)
+    for n in range(10):
+        producer.publish("out", "anna", n, Number.kind)
+    consumer.hear_all()
+    topics = {f"src.out/{partition_of('anna'):02x}": 8, f"src.more/{partition_of('anna'):02x}": 0}
+    consumer.streams_in.take_over(ALL, {"src.0": Position(0, topics)}, consumer.inbox.add)
+    assert handled(consumer, "x") == handled(consumer, "y") == [8, 9]
+    assert handled(consumer, "z") == [0], "what one source says is not held back at the cost of another's"
+    assert [counted(one).dropped for one in consumer.routes] == [0, 0, 0]
+
+
+def test_who_came_in_an_earlier_change_is_waited_for_in_the_next(gaining: tuple[Producer, Consumer]) -> None:
+    producer, consumer = gaining
+    one = consumer.routes[0]
+    consumer.cells["src.1", "src.out"] = Counts.in_memory(Index(sending=["out"])).sending["out"]
+    consumer.streams_in.meet(one, "src.1", "inproc://src.0", comes=True)
+    later = Producer("src.1")
+    consumer.wires["src.1"] = deque()
+    consumer.hear_all()
+    assert consumer.streams_in.starts is not None, "nobody waits for one that comes"
+    later.welcome(consumer, consumer.asked[:1])
+    consumer.hear_all()
+    consumer.replan(consumer.then(2, frozenset()))
+    consumer.replan(consumer.then(3, ALL))
+    consumer.hear_all()
+    assert consumer.streams_in.starts is None
+    later.welcome(consumer, consumer.asked)
+    consumer.hear_all()
+    assert set(consumer.streams_in.starts or {}) == {producer.instance, "src.1"}
+
+
+def test_the_end_of_a_successor_comes_behind_what_is_held_of_it() -> None:
+    context: zmq.Context[Any] = zmq.Context(0)
+    old, new = producers = [Producer("src.0"), Producer("src.1")]
+    made = bound(context, producers)
+    consumer = Consumer(context, "dst.0", ALL, 100, producers)
+    topic = f"src.out/{partition_of('anna'):02x}"
+    for producer in producers:
+        producer.consumers = [consumer]
+        producer.welcome(consumer, consumer.asked)
+    old.publish("out", "anna", 1, Number.kind)
+    consumer.wires["src.0"].pop()  # its last word is lost
+    follows = Follows("src.1", "src.0", said={topic: 1})
+    consumer.wires["src.1"].append([b"?dst.0", encode(follows)])
+    new.publish("out", "anna", 2, Number.kind)
+    new.end(consumer)
+    consumer.hear_all()
+    assert handled(consumer, "x") == [2]
+    old.end(consumer)
+    consumer.hear_all()
+    found = [counted(one) for one in consumer.routes]
+    assert [(one.dropped, one.rejected) for one in found] == [(1, 0), (1, 0), (0, 0)]
+    consumer.streams_in.close()
+    for one in made:
+        one.close()
+    context.term()
+
+
+class Moving(RuleBasedStateMachine):
+    @initialize(producers=st.integers(1, 2), depth=st.sampled_from([2, 1000]), first=splits)
+    def start(self, producers: int, depth: int, first: set[int]) -> None:
+        self.context: zmq.Context[Any] = zmq.Context(0)
+        self.producers = [Producer(f"src.{k}") for k in range(producers)]
+        self.bound = bound(self.context, self.producers)
+        second = ALL - first
+        self.consumers = [
+            Consumer(self.context, f"dst.{k}", frozenset(mine), depth, self.producers) for k, mine in enumerate((first, second))
+        ]
+        for producer in self.producers:
+            producer.consumers = self.consumers
+            for consumer in self.consumers:
+                producer.welcome(consumer, consumer.asked)
+        self.number = self.n = 0
+        self.under_way = False
+        self.clean = depth == 1000  # nothing was lost, and no buffer was too short
+        self.starts: dict[int, dict[str, Position]] = {}
+        self.taken: set[int] = set()
+        self.handled: dict[tuple[str, str, str], list[int]] = {}
+        self.delivered = dict.fromkeys((input for _, input in INPUTS), 0)
+
+    # ---------------------------------------------------------------- producers
+
+    @rule(pick=picks, port=st.sampled_from(PORTS), session=st.sampled_from(SESSIONS), times=st.integers(1, 4))
+    def publish(self, pick: int, port: str, session: str, times: int) -> None:
+        for _ in range(times):
+            self.n += 1
+            self.producers[pick % len(self.producers)].publish(port, session, self.n, Number.kind)
+
+    @rule(pick=picks, port=st.sampled_from(PORTS))
+    def publish_what_nobody_takes(self, pick: int, port: str) -> None:
+        self.producers[pick % len(self.producers)].publish(port, "anna", 0, "test.strange")
+
+    @rule(who=picks, pick=picks, which=picks)
+    def lose(self, who: int, pick: int, which: int) -> None:
+        wire = self.consumers[who % 2].wires[self.producers[pick % len(self.producers)].instance]
+        messages = [k for k, frames in enumerate(wire) if not frames[0].startswith(b"?")]
+        if messages:
+            del wire[messages[which % len(messages)]]
+            self.clean = False
+
+    @rule(pick=picks, arrives=st.integers(0, 6))
+    def die(self, pick: int, arrives: int) -> None:
+        """A producer is killed; of what is on its way the beginning still comes. Then it is there again."""
+        producer = self.producers[pick % len(self.producers)]
+        if len(producer.lives) > LIVES_SETTLED:
+            return
+        for consumer in self.consumers:
+            wire = consumer.wires[producer.instance]
+            while len(wire) > arrives:
+                wire.pop()
+        producer.begin()
+        self.clean = False
+
+    # ---------------------------------------------------------------- consumers
+
+    @rule(who=picks, pick=picks, times=st.integers(1, 8))
+    def hear(self, who: int, pick: int, times: int) -> None:
+        consumer = self.consumers[who % 2]
+        wire = consumer.wires[self.producers[pick % len(self.producers)].instance]
+        for _ in range(min(times, len(wire))):
+            consumer.streams_in._take(wire.popleft(), consumer.inbox.add)
+        consumer.changing.look()
+
+    @rule(who=picks, times=st.integers(1, 4))
+    def handle(self, who: int, times: int) -> None:
+        consumer = self.consumers[who % 2]
+        for _ in range(times):
+            if not consumer.inbox.items:
+                break
+            item = consumer.inbox.next()
+            if isinstance(item, Arrival):
+                self.see(item)
+            consumer.changing.look()
+
+    def see(self, arrival: Arrival) -> None:
+        message, input = arrival.message, arrival.route.edge.input
+        assert message.header is not None
+        seen = self.handled.setdefault((message.header.instance, message.session, input), [])
+        assert not seen or seen[-1] < message.body.n, f"{seen} and then {message.body.n}"
+        seen.append(message.body.n)
+        self.delivered[input] += 1
+
+    # ---------------------------------------------------------------- the supervisor
+
+    @rule(split=splits)
+    def change(self, split: set[int]) -> None:
+        if self.under_way:
+            return
+        self.under_way, self.number = True, self.number + 1
+        self.starts.clear()
+        self.taken.clear()
+        for consumer, mine in zip(self.consumers, (frozenset(split), ALL - split), strict=True):
+            consumer.coming = consumer.then(self.number, frozenset(mine))
+            consumer.mine = frozenset(mine)
+            consumer.told.append(Replan(self.number))
+
+    @rule(who=picks)
+    def obey(self, who: int) -> None:
+        consumer = self.consumers[who % 2]
+        if consumer.told:
+            consumer.changing.obey(consumer.told.popleft())
+            consumer.changing.look()
+
+    @rule(who=picks)
+    def answer(self, who: int) -> None:
+        """The supervisor hears a word of somebody."""
+        who %= 2
+        me, other = self.consumers[who], self.consumers[1 - who]
+        if not me.said:
+            return
+        word = me.said.popleft()
+        if isinstance(word, Replanned):
+            self.starts[who] = word.starts
+            if len(self.starts) == 2:
+                for k, consumer in enumerate(self.consumers):
+                    consumer.told.append(HandOver(self.number, self.starts[1 - k]))
+        elif isinstance(word, HandedOver):
+            gains = other.mine - other.streams_in.partitions
+            other.told.append(TakeOver(self.number, word.legacy, sorted(gains)))
+        elif isinstance(word, TakenOver):
+            self.taken.add(who)
+            self.under_way = len(self.taken) < 2
+
+    @rule(who=picks)
+    def time_passes(self, who: int) -> None:
+        """Who gives waits no longer for what has not come."""
+        if not self.clean:
+            self.consumers[who % 2].changing._until_ns = 0
+
+    # ---------------------------------------------------------------- the books
+
+    def book(self, port: str, input: str) -> int:
+        ends = [counted(one) for c in self.consumers for one in c.routes if one.edge.input == input]
+        return self.delivered[input] + sum(end.dropped + end.rejected for end in ends)
+
+    @invariant()
+    def nothing_is_counted_twice(self) -> None:
+        for port, input in INPUTS if hasattr(self, "consumers") else ():
+            assert self.book(port, input) <= sum(p.sent(port) for p in self.producers), input
+
+    def teardown(self) -> None:
+        if not hasattr(self, "consumers"):
+            return
+        try:
+            for _ in range(20):
+                for who, consumer in enumerate(self.consumers):
+                    for k, producer in enumerate(self.producers):
+                        self.hear(who, k, len(consumer.wires[producer.instance]))
+                    self.obey(who)
+                    self.answer(who)
+                    self.time_passes(who)
+                    self.handle(who, len(consumer.inbox.items))
+            assert not self.under_way, "the change ends"
+            for who, consumer in enumerate(self.consumers):
+                for k, producer in enumerate(self.producers):
+                    producer.end(consumer)
+                    self.hear(who, k, 1)
+                self.handle(who, len(consumer.inbox.items))
+                consumer.streams_in.settle()
+            for port, input in INPUTS:
+                sent = sum(p.sent(port) for p in self.producers)
+                assert self.book(port, input) == sent, input
+                dropped = sum(counted(r).dropped for c in self.consumers for r in c.routes if r.edge.input == input)
+                assert not (self.clean and dropped), input
+        finally:
+            for consumer in self.consumers:
+                consumer.streams_in.close()
+            for made in self.bound:
+                made.close()
+            self.context.term()
+
+
+TestMoving = Moving.TestCase
+TestMoving.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
