@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import msgspec
+
+from graph.control import Warned
 from graph.epoch import Epoch
 from graph.handover import HandedOver, HandOver, Legacy, Replan, Replanned, TakenOver, TakeOver
 from graph.inbox import Inbox
@@ -18,6 +21,7 @@ from graph.node import Node
 from graph.wiring import Wiring
 
 TURN_NS = 30_000_000_000  # that a turn which has begun is waited for
+STATE_BYTES = 8 * 2**20  # of all sessions together: half of what the control plane takes
 CATCH_UP_NS = 2_000_000_000  # whoever has not come so far by then never will: what was under way to it is lost
 
 Change: TypeAlias = Replan | HandOver | TakeOver
@@ -32,7 +36,7 @@ class Changing:
         inbox: Inbox,
         origin: Origin,
         read_epoch: Callable[[], Epoch],
-        say: Callable[[Replanned | HandedOver | TakenOver], None],
+        say: Callable[[Replanned | HandedOver | TakenOver | Warned], None],
         deliver: Callable[[Arrival | Ended], None],
         fallback: bool = False,
     ) -> None:
@@ -148,9 +152,10 @@ class Changing:
         heard = streams.part(lost, unhandled, self._inbox.forget(lost))
         self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))
         if self.leaving:
-            for instance, edges in self._wiring.heard_from().items():
-                self._deliver(Ended(instance, edges))
-        if self._finished or not self.leaving:
+            for ended in self._wiring.ended_by_parting():
+                self._deliver(ended)
+        gives = self._me in self._wiring.epoch.bequests  # else it is only told of it
+        if self._finished if self.leaving else gives:  # who leaves says it when it has finished
             self._bequeath(self._legacy.legacy)
 
     def finished(self) -> None:
@@ -166,11 +171,27 @@ class Changing:
             given.heard,
             topics_of(self._wiring.node, self._wiring.counts.sending),
             self._inbox.newest,
-            self._node.snapshot(),
+            self._state(),
             self._wiring.counts.origin[0],
         )
         self._legacy = HandedOver(self._wiring.epoch.number, legacy)
         self._say(self._legacy)
+
+    def _warn(self, text: str) -> None:
+        self._say(Warned(text))
+
+    def _state(self) -> dict[str, Any]:
+        """What the node hands over, if it can be carried; a hand-over without it is better than none."""
+        state = self._node.snapshot()
+        try:
+            size = len(msgspec.msgpack.encode(state))
+        except (TypeError, ValueError, OverflowError) as error:
+            self._warn(f"its state is not handed over: `snapshot` is not plain data ({error})")
+            return {}
+        if size > STATE_BYTES:
+            self._warn(f"its state is not handed over: {size} bytes are more than {STATE_BYTES}")
+            return {}
+        return state
 
     def _take_over(self, command: TakeOver) -> None:
         legacy = command.legacy

@@ -202,7 +202,7 @@ class RunDir:
 
     def known(self) -> set[str]:
         """All instances that were ever started in this run."""
-        return {file.name.rsplit(".", 2)[0] for file in self.path.glob("*.counts")}
+        return {file.name.rsplit(".", 2)[0] for file in self.path.glob("*.counts")} | self.registered().keys()
 
     def still_supervised(self) -> None:
         """To be called every second or so: whoever finds the run dead knows since when."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -54,6 +54,7 @@ class Wiring:
         self._foreign = {i.id for i in epoch.instances if epoch.node(i.id).command}  # they map no memory of ours
         self._into = into = [e for e in epoch.edges if e.consumer == instance.node]
         self._out = out = [e for e in epoch.edges if e.producer == instance.node]
+        self._absent: set[str] = set()  # instances that have failed or were stopped
         self._to_leave: dict[str, int] = {}  # by instance that is not in the plan any more, when it must have gone
         self._gone: dict[str, int] = {}  # by instance that has left, when its links may be taken down
         self.counts = self._make_counts(life, list(cls.outputs()))
@@ -266,6 +267,7 @@ class Wiring:
 
     def absent(self, notice: Absent) -> Ended | None:
         """An instance has failed or was stopped: nobody waits for it. What of ours has ended with it, when it is for good."""
+        self._absent.add(notice.instance)
         self.streams_out.absent(notice.instance)
         self.streams_in.absent(notice.instance, True)
         for queue in self._queues_out:
@@ -277,6 +279,7 @@ class Wiring:
 
     def expected(self, instance: str) -> None:
         """One that was absent is started again."""
+        self._absent.discard(instance)
         self.streams_in.absent(instance, False)
         for queue in self._queues_out:
             queue.expected(instance)
@@ -289,6 +292,9 @@ class Wiring:
             # Who left has gone before the change was done, though we may not have been there to hear of it; who came and is
             # sent away has so much time, or until the supervisor says that it has gone.
             self._to_leave.setdefault(instance, now_ns() + (0 if instance in self.epoch.leaving else LEAVE_NS))
+        for one in epoch.instances:  # a name that is given again is of somebody else
+            self._to_leave.pop(one.id, None)
+            self._gone.pop(one.id, None)
         self.epoch, self._plan = epoch, epoch.plan
         self._into = [e for e in epoch.edges if e.consumer == self._me.node]
         self._out = [e for e in epoch.edges if e.producer == self._me.node]
@@ -330,11 +336,12 @@ class Wiring:
         """The name of the node that this is an instance of."""
         return self._me.node
 
-    def heard_from(self) -> dict[str, tuple[str, ...]]:
-        """By producer instance, the streams that we listen to."""
-        streams = [e for e in self._into if e.link == "stream"]
-        producers = {p.id: p.node for e in streams for p in self._instances(e.producer)}
-        return {id: tuple(e.id for e in streams if e.producer == node) for id, node in producers.items()}
+    def ended_by_parting(self) -> Iterator[Ended]:
+        """What has ended for us when all our streams are another's: they, and queues of producers that are not there."""
+        for edge in self._into:
+            for producer in self._instances(edge.producer):
+                if edge.link == "stream" or producer.id in self._absent:
+                    yield Ended(producer.id, (edge.id,))
 
     def follow(self, giver: str, life: int, said: dict[str, int]) -> None:
         """What we publish from now on comes behind what another instance of the node has said."""
