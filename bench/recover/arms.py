@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +36,11 @@ class Arm:
     def environment(self, run: Path) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         return {**os.environ, "PYTHONPATH": path, FOLDER_VARIABLE: str(run), "XDG_RUNTIME_DIR": str(run)}
+
+    @contextmanager
+    def prepared(self, run: Path) -> Iterator[None]:
+        """What has to be there around a run."""
+        yield
 
     @property
     def missing(self) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -32,30 +31,16 @@ def recover(
     source -> relay -> sink at 1000 messages of 1 KB a second. The arms take turns in a rotating order; figures are medians
     (min-max) over the rounds, about 15 s each for an arm. docs/benchmarks.md says how to read them.
     """
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
-
+    from bench.interleaved import interleaved, show
     from bench.recover.arms import ARMS
     from bench.recover.rounds import measure
 
-    console = Console()
-    arms = [arm for arm in ARMS if not arm.missing]
-    for arm in ARMS:
-        if arm.missing:
-            console.print(f"{arm.name} is left out: {arm.missing}")
-    turns = [arm for n in range(rounds) for arm in arms[n % len(arms) :] + arms[: n % len(arms)]]
-    runs: dict[str, list[Figures]] = {arm.name: [] for arm in arms}
-    for arm in track(turns, "measuring", console=Console(stderr=True)):
-        runs[arm.name].append(measure(arm))
-    table = Table("", *runs)
-    for row, figure in ROWS.items():
-        table.add_row(row, *(told([figure(one) for one in of_arm]) for of_arm in runs.values()))
-    console.print(table)
-    if json_file is not None:
-        document: Any = {name: [asdict(one) for one in of_arm] for name, of_arm in runs.items()}
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(document, indent=1))
+    rows = [(row, partial(_row, figure)) for row, figure in ROWS.items()]
+    show(interleaved(ARMS, rounds, measure), rows, json_file)
+
+
+def _row(figure: Callable[[Figures], float | None], runs: list[Figures]) -> str:
+    return told([figure(one) for one in runs])
 
 
 def told(values: list[float | None]) -> str:

@@ -37,7 +37,7 @@ class Figures:
 
 def measure(arm: Arm) -> Figures:
     """Run an arm twice."""
-    with _started(arm) as (run, process, began_ns):
+    with started(arm) as (run, process, began_ns):
         first = _wait(lambda: heard(run)[:1])
         gap = _kill_relay(run) if first else None
         at_ns = now_ns()
@@ -45,7 +45,7 @@ def measure(arm: Arm) -> Figures:
         ended = _wait(lambda: process.poll() is not None)  # Popen.wait looks every 50 ms only
         ended_s = (now_ns() - at_ns) / 1e9 if ended else None
         first_s = (first[0][2] - began_ns) / 1e9 if first else None
-    with _started(arm) as (run, process, _):
+    with started(arm) as (run, process, _):
         _wait(lambda: len(heard(run)) > 100)
         time.sleep(STEADY_S)
         at_ns = now_ns()
@@ -73,23 +73,24 @@ def _kill_relay(run: Path) -> Gap | None:
 
 
 @contextmanager
-def _started(arm: Arm) -> Iterator[tuple[Path, subprocess.Popen[bytes], int]]:
+def started(arm: Arm) -> Iterator[tuple[Path, subprocess.Popen[bytes], int]]:
     """An arm in a folder of its own; all of its processes are ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="vgb-", dir="/tmp") as made:
         run = Path(made)
-        with (run / "printed").open("wb") as out:
-            command, environment = arm.command(run), arm.environment(run)
-            began_ns = now_ns()
-            process = subprocess.Popen(command, cwd=run, env=environment, stdout=out, stderr=out)
-        try:
-            yield run, process, began_ns
-        finally:
-            left = taking_part(run, [process.pid])
-            for one in left:
-                with suppress(psutil.Error):
-                    one.kill()
-            psutil.wait_procs(left, timeout=PATIENCE_S)
-            process.wait()
+        with arm.prepared(run):
+            with (run / "printed").open("wb") as out:
+                command, environment = arm.command(run), arm.environment(run)
+                began_ns = now_ns()
+                process = subprocess.Popen(command, cwd=run, env=environment, stdout=out, stderr=out)
+            try:
+                yield run, process, began_ns
+            finally:
+                left = taking_part(run, [process.pid])
+                for one in left:
+                    with suppress(psutil.Error):
+                        one.kill()
+                psutil.wait_procs(left, timeout=PATIENCE_S)
+                process.wait()
 
 
 def _wait(condition: Callable[[], T]) -> T | None:

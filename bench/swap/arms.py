@@ -47,10 +47,6 @@ class Ours(Arm):
             while client.status().changing:
                 time.sleep(LOOK_S)
 
-    @contextmanager
-    def prepared(self, run: Path) -> Iterator[None]:
-        yield
-
 
 class DoraReplace(Dora):
     """`dora node replace`, which takes a coordinator and a daemon of their own."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +16,7 @@ import psutil
 import typer
 
 from bench.recover.ends import heard, now_ns
+from bench.recover.rounds import started
 from bench.swap.figures import Swapped, swapped
 from bench.transport.processes import taking_part
 
@@ -47,34 +46,20 @@ def swap(
     Gaps are the longest pause at the consumer around each swap. The arms take turns in a rotating order; figures are medians
     (min-max) over all swaps of all rounds. docs/benchmarks.md says how to read them.
     """
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
-
+    from bench.interleaved import interleaved, show
     from bench.swap.arms import ARMS
 
-    console = Console()
-    arms = [arm for arm in ARMS if not arm.missing]
-    for arm in ARMS:
-        if arm.missing:
-            console.print(f"{arm.name} is left out: {arm.missing}")
-    turns = [arm for n in range(rounds) for arm in arms[n % len(arms) :] + arms[: n % len(arms)]]
-    runs: dict[str, list[Swapped]] = {arm.name: [] for arm in arms}
-    for arm in track(turns, "measuring", console=Console(stderr=True)):
-        runs[arm.name].append(measure(arm, swaps))
-    table = Table("", *runs)
-    for row, figures in ROWS.items():
-        table.add_row(row, *(_told([value for one in of_arm for value in figures(one)]) for of_arm in runs.values()))
-    console.print(table)
-    if json_file is not None:
-        document = {name: [asdict(one) for one in of_arm] for name, of_arm in runs.items()}
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(json.dumps(document, indent=1))
+    rows = [(row, partial(_row, figures)) for row, figures in ROWS.items()]
+    show(interleaved(ARMS, rounds, partial(measure, swaps=swaps)), rows, json_file)
+
+
+def _row(figures: Callable[[Swapped], list[float]], runs: list[Swapped]) -> str:
+    return _told([value for one in runs for value in figures(one)])
 
 
 def measure(arm: Ours | DoraReplace, swaps: int) -> Swapped:
     """One run."""
-    with _started(arm) as (run, process):
+    with started(arm) as (run, process, _):
         _until(lambda: len(heard(run)) > 1000)
         done: list[tuple[int, int]] = []
         memory = 0
@@ -109,22 +94,3 @@ def _until(condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError("no messages flow")
         time.sleep(0.01)
-
-
-@contextmanager
-def _started(arm: Ours | DoraReplace) -> Iterator[tuple[Path, subprocess.Popen[bytes]]]:
-    """An arm in a folder of its own; all of its processes are ended afterwards."""
-    with tempfile.TemporaryDirectory(prefix="vgb-", dir="/tmp") as made:
-        run = Path(made)
-        with arm.prepared(run):
-            with (run / "printed").open("wb") as out:
-                process = subprocess.Popen(arm.command(run), cwd=run, env=arm.environment(run), stdout=out, stderr=out)
-            try:
-                yield run, process
-            finally:
-                left = taking_part(run, [process.pid])
-                for one in left:
-                    with suppress(psutil.Error):
-                        one.kill()
-                psutil.wait_procs(left, timeout=PATIENCE_S)
-                process.wait()
