@@ -85,6 +85,7 @@ class PlannedNode(msgspec.Struct, frozen=True):
     dead_after_s: float = 30.0  # without a sign of life
     command: tuple[str, ...] = ()  # of a program that speaks the wire protocol; empty: a Python class
     outputs: dict[str, tuple[str, ...]] = {}  # of a program: its ports and the kinds that each carries
+    code: str = ""  # a mark of the file that holds its class: another when that was edited
     replaceable: bool = True  # another version may begin beside it
     changeable: tuple[str, ...] = ()  # parameters that can be changed while it runs
 

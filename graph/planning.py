@@ -68,6 +68,7 @@ def _planned(name: str, resolved: Resolved, graph: GraphFile, place: str = "") -
         dead_after_s=said.dead_after,
         command=node.command,
         outputs=node.outputs,
+        code=node.code,
         replaceable=node.replaceable,
         changeable=node.changeable,
     )

@@ -23,6 +23,7 @@ _PROCESS = (
     "command",
     "outputs",
     "terminal",
+    "code",
     "changeable",
 )  # other: a new process
 _RULES = {  # what the supervisor alone goes by, under its name in the file
@@ -79,6 +80,8 @@ def _of_node(old: PlannedNode, new: PlannedNode) -> Iterator[Difference]:
     fixed = bool(old.command or new.command) or not (old.replaceable or not _needs_process(old, new))
     if old.use != new.use:
         yield Difference(old.name, f"use: {old.use} -> {new.use}", applies=not fixed)
+    elif old.code != new.code:
+        yield Difference(old.name, "its code", applies=not fixed)
     for path, before, after in _changed(old.config, new.config):
         yield Difference(old.name, f"{path}: {_shown(before)} -> {_shown(after)}", applies=not fixed)
     for path, before, after in _changed(msgspec.to_builtins(old.resources), msgspec.to_builtins(new.resources)):

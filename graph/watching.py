@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -19,17 +19,20 @@ _WRITTEN = ("created", "modified", "moved", "closed")
 class Watch:
     """Watches the folder of a graph file, for that and all other YAML files in it, which it may include.
 
+    :param code: Python files of nodes, to be watched as well.
     :param read: reads and plans the file; raises a `VoicegraphError` with what is wrong in it.
     """
 
-    def __init__(self, file: Path, read: Callable[[], Plan]) -> None:
+    def __init__(self, file: Path, read: Callable[[], Plan], code: Iterable[Path] = ()) -> None:
         self.read = read
         self.woken, self._waker = socket.socketpair()
         for end in (self.woken, self._waker):
             end.setblocking(False)
         self._due_s: float | None = None
         self._observer = Observer()
-        self._observer.schedule(_Handler(file, self._saved), str(file.resolve().parent))
+        handler = _Handler(file, {path.name for path in code}, self._saved)
+        for folder in {str(path.resolve().parent) for path in (file, *code)}:
+            self._observer.schedule(handler, folder)
         self._observer.start()
 
     def _saved(self) -> None:
@@ -66,13 +69,13 @@ class Watch:
 
 
 class _Handler(FileSystemEventHandler):
-    def __init__(self, file: Path, saved: Callable[[], None]) -> None:
-        self._name = file.name
+    def __init__(self, file: Path, code: set[str], saved: Callable[[], None]) -> None:
+        self._names = {file.name, *code}
         self._saved = saved
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type not in _WRITTEN or event.is_directory:
             return
         names = [Path(str(path)).name for path in (event.src_path, event.dest_path) if path]
-        if any(name == self._name or name.endswith((".yaml", ".yml")) for name in names):
+        if any(name in self._names or name.endswith((".yaml", ".yml")) for name in names):
             self._saved()

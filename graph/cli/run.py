@@ -16,6 +16,7 @@ from graph.cli.arguments import DEFAULT_FILE, File, Overlays
 
 if TYPE_CHECKING:
     from graph.events import Tell
+    from graph.plan import Plan
     from graph.supervisor import Supervisor
     from graph.watching import Watch
 
@@ -30,6 +31,9 @@ def run(
         bool | None,
         typer.Option("--watch/--no-watch", help="Change the running graph when its file is saved. Default: on a terminal."),
     ] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="For node authors: also when the Python file of a node is saved. Implies --watch.")
+    ] = False,
     detached: Annotated[bool, typer.Option("-d", "--detach", help="In the background, once it runs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Of --detach: print where it runs as JSON.")] = False,
 ) -> None:
@@ -66,20 +70,34 @@ def run(
         return
     console = _Console(quiet, log_dir(plan))
     began_s = time.monotonic()
-    code, gathered, failures = run_plan(plan, console.tell, _watch(file, overlay or [], watch))
+    code, gathered, failures = run_plan(plan, console.tell, _watch(plan, file, overlay or [], watch, reload))
     if report is not None:
         text = json.dumps(gathered.as_dict(code, failures, time.monotonic() - began_s), indent=2, ensure_ascii=False)
         _write(report, text + "\n")
     _leave(code)
 
 
-def _watch(file: Path, overlays: list[str], wanted: bool | None) -> Watch | None:
-    if not (sys.stderr.isatty() if wanted is None else wanted):
+def _watch(plan: Plan, file: Path, overlays: list[str], wanted: bool | None, reload: bool) -> Watch | None:
+    if not (reload or (sys.stderr.isatty() if wanted is None else wanted)):
         return None
     from graph.load import load_plan
     from graph.watching import Watch
 
-    return Watch(file, lambda: load_plan(file, overlays))
+    code = _code_of(plan) if reload else {}
+
+    def read() -> Plan:
+        for module in code:  # or what was imported before would be planned again
+            sys.modules.pop(module, None)
+        return load_plan(file, overlays)
+
+    return Watch(file, read, code.values())
+
+
+def _code_of(plan: Plan) -> dict[str, Path]:
+    """By module, the files of the nodes that are not installed: those that somebody may be working on."""
+    names = {node.target.partition(":")[0] for node in plan.nodes}
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names}
+    return {name: Path(file) for name, file in files.items() if file and "site-packages" not in file}
 
 
 def _leave(code: int) -> NoReturn:

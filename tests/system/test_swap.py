@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from graph.commands import Apply, CommandClient
 from graph.load import load_plan
 
-from .graphs import GraphRun, eventually, graph_run, interrupt
+from .graphs import ROOT, GraphRun, eventually, graph_run, interrupt
 from .test_commands import graph, status
 from .test_scaling import book, check_order, flows
 
@@ -117,6 +118,44 @@ def test_saving_the_file_changes_the_graph(tmp_path: Path) -> None:
         eventually(lambda: "done: 'mid': label: a -> b" in run.stderr, f"it goes on\n{run.stderr}")
         flows(run)
         assert labels(tmp_path) == {"b"}
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+
+
+MINE = """\
+from collections.abc import Iterator
+from graph.message import Message
+from graph.node import Outgoing
+from tests.system.actors import Number
+from tests.system.scaling_actors import Tallied, Tally
+
+class Mine(Tally):
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        said = super().on_x(message).body
+        return self.out(Tallied(said.n, said.count, said.by, "first"))
+"""
+
+
+def test_saving_the_code_of_a_node_replaces_it(tmp_path: Path) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text(MINE)
+    text = GRAPH.format(folder=tmp_path).replace("tests.system.scaling_actors:Tally", "mine:Mine")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with graph_run(tmp_path, text, "--reload", PYTHONPATH=path) as run:
+        run.running()
+        flows(run)
+        before = pids(run)
+        code.write_text(MINE.replace('"first"', '"second"'))
+        eventually(lambda: "done: 'mid': its code" in run.stderr, f"it is replaced\n{run.stderr}")
+        flows(run)
+        assert labels(tmp_path) == {"second"}
+        code.write_text(MINE.replace("class Mine", "class Mine:"))
+        eventually(lambda: "the file was saved, but the graph stays as it is" in run.stderr, f"it is told\n{run.stderr}")
+        assert "Traceback" not in run.stderr
+        flows(run)
+        after = pids(run)
+        assert (after["src"], after["end"]) == (before["src"], before["end"])
         interrupt(run)
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
