@@ -51,6 +51,7 @@ class Changing:
         self._fallback = fallback
         # A process that is started in the middle of a change has to say where it stands, as all others do.
         self._unsaid: int | None = wiring.epoch.number if wiring.epoch.before is not None else None
+        self.pending = True  # `look` may have something to do
         self._asked: HandOver | None = None
         self._until_ns = 0
         self._legacy: HandedOver | None = None  # the last answer
@@ -70,12 +71,6 @@ class Changing:
         return self._asked is not None and self._me in self._wiring.epoch.leaving
 
     @property
-    def pending(self) -> bool:
-        """True while `look` has anything to do."""
-        parting = self._asked is not None and self._legacy is None
-        return parting or self._unsaid is not None or bool(self._bequeathed) or self._configured is not None
-
-    @property
     def keeps_state(self) -> bool:
         """True where the node hands over what it knows, instead of finishing with it."""
         return type(self._node).snapshot is not Node.snapshot
@@ -91,6 +86,7 @@ class Changing:
 
     def obey(self, command: Change) -> set[str]:
         """Do what may be done at any time, and note down the rest. Returns the instances that come with it."""
+        self.pending = True
         if isinstance(command, Replan):
             return self._replan(command.number)
         if command.number != self._wiring.epoch.number:
@@ -136,6 +132,7 @@ class Changing:
             self._take_over(self._bequeathed.pop(0))
         if self._asked is not None and self._legacy is None:
             self._part(self._asked)
+        self.pending = self._unsaid is not None or (self._asked is not None and self._legacy is None)
 
     def _part(self, asked: HandOver) -> None:
         streams = self._wiring.streams_in

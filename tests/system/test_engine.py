@@ -209,7 +209,8 @@ def test_a_graph_is_started_again_over_what_a_killed_supervisor_left(tmp_path: P
         left = {process_of(p.pid) for p in run.workers().values()}
         run.process.kill()
         run.wait()
-        with graph_run(tmp_path, chain(tmp_path), XDG_RUNTIME_DIR=str(run.runtime)) as second:
+        text = "drain_within: 9s\n" + chain(tmp_path)  # which a running graph cannot be changed into
+        with graph_run(tmp_path, text, XDG_RUNTIME_DIR=str(run.runtime)) as second:
             assert second.wait() == 0, second.stderr
         assert heard(tmp_path) == [2 * n for n in range(1000)]
         assert not any(process_of(one.pid) == one for one in left if one)

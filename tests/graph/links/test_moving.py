@@ -28,6 +28,7 @@ from graph.links.hearing import LIVES_SETTLED
 from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
+from graph.links.receipts import Origin
 from graph.links.stream import End, Follows, Welcome, topics_of
 from graph.message import encode_header
 from graph.plan import Edge
@@ -62,13 +63,15 @@ class Consumer:
         self.inbox = Inbox(lambda arrival: None)
         self.said: deque[Any] = deque()
         self.told: deque[Any] = deque()
+        self.instance, self.life = name, 0
         self.epoch = self.then(0, mine)
-        self.counts = SimpleNamespace(sending={})
+        self.counts = SimpleNamespace(sending={}, origin=[0])
         self.node, self.wires = "dst", {p.instance: deque[list[bytes]]() for p in producers}
         self.asked = [f"?{name}"]
         wiring: Any = self
-        self.changing = Changing(name, 0, wiring, self.inbox, lambda: self.coming, self.said.append, self.inbox.add)
-        node: Any = SimpleNamespace(snapshot=dict)
+        origin = Origin(name)
+        self.changing = Changing(wiring, self.inbox, origin, lambda: self.coming, self.said.append, self.inbox.add)
+        node: Any = SimpleNamespace(snapshot=dict, in_turn=tuple)
         self.changing.attach(node)
 
     def left_behind(self, instance: str, life: int) -> dict[str, int] | None:
@@ -77,7 +80,14 @@ class Consumer:
 
     def then(self, number: int, mine: frozenset[int]) -> Any:
         return SimpleNamespace(
-            number=number, before=None, instances=(), leaving=(), share=lambda me: Share(self.streams_in.partitions, mine)
+            number=number,
+            before=None,
+            instances=(),
+            leaving=(),
+            bequests={self.instance: {}},
+            has=lambda me: True,
+            node=lambda me: SimpleNamespace(config={}),
+            share=lambda me: Share(self.streams_in.partitions, mine),
         )
 
     def hear_all(self) -> None:
