@@ -344,7 +344,7 @@ class Supervisor:
             return []
         member.unburied = False
         if self.changes.leaves(member.id):
-            return self._gone_for_good(member, member.error)
+            return [*self._bury(member), *self._gone_for_good(member, "")]
         return [*self._bury(member), *self._spawn(member, now_s)]
 
     def _open(self, member: Member, why: str, now_s: float) -> Iterator[Action]:

@@ -145,6 +145,8 @@ class Nursery:
             return Refused("not a request: it takes the name of an instance and two descriptors")
         if not _settable(request.environment):
             return Refused("not a request: no process can have such an environment")
+        if not self._in_place:  # it was stopped for so long that there is another by now, which has been asked the same
+            return Refused("another nursery has taken over")
         self._reap()
         for pid, child in self._children.items():
             if child == _Child(request.instance, request.life):  # for a supervisor that was killed before it heard so

@@ -296,6 +296,24 @@ def _succeeded(epoch: Epoch, file: Plan) -> Run:
     return run
 
 
+def test_who_left_while_there_was_no_supervisor_has_left_its_numbers() -> None:
+    run = _succeeded(DOWN.commit(), THREE)
+    run.supervisor = Supervisor(THREE)
+    found = {i.id: Found(0, alive=i.id != "b.2") for i in DOWN.instances}
+    run.supervisor.adopt(found, 0, DOWN.commit())
+    for id in ("a", "b", "b.1"):
+        run.says(id, Beat(course="running", life=0))
+        run.says(id, Replanned(1))
+    run.now_s += 1
+    run.happens(_tick())
+    assert Bury("b.2", 0) in run.did
+    assert not [a for a in run.did if isinstance(a, Spawn)]
+    run.happens(Left(Legacy("b.2", 0)))
+    for taker in DOWN.bequests["b.2"]:
+        run.says(taker, TakenOver(1, "b.2"))
+    assert run.stage == "done"
+
+
 def test_the_next_supervisor_goes_on_with_it() -> None:
     run = _succeeded(UP, PLAN)
     for id, course in (("a", "running"), ("b", "running"), ("b.1", "starting")):
