@@ -426,7 +426,7 @@ class Supervisor:
         """Whatever has become possible in a change of the plan, and the next one."""
         changes = self.changes
         actions = changes.go_on(ending=self.phase not in ("starting", "running"))
-        for member in [m for m in self.members.values() if m.state in GONE and changes.leaves(m.id)]:
+        for member in [m for m in self.members.values() if m.state in GONE and changes.leaves(m.id) and not m.unburied]:
             actions += self._gone_for_good(member, "")
         actions += changes.conclude(now_s)
         self._replan()
