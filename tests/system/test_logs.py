@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from .graphs import GraphRun, eventually, graph_run, interrupt, short_folder
-from .test_commands import graph
+from .test_commands import graph, status
 
 GRAPH = """\
 name: wordy
@@ -142,6 +142,7 @@ def test_logs_go_on_when_another_supervisor_takes_over(tmp_path: Path) -> None:
             eventually(lambda: shown(run, "--grep", "took over 2 running processes"), "it is taken over")
             run.workers()["mid"].kill()
             eventually(lambda: shown(run, "--node", "mid", "--grep", "ready")[1:], "its next life")
+            eventually(lambda: status(run)["phase"] == "running", "before that Ctrl-C does not drain")
             interrupt(second)
             assert second.wait() == 0, second.stderr
         after = shown(run)
