@@ -64,10 +64,7 @@ class DoraReplace(Dora):
     @contextmanager
     def prepared(self, run: Path) -> Iterator[None]:
         self._dora(run, "up")
-        try:
-            yield
-        finally:
-            self._dora(run, "down")
+        yield  # the bench ends coordinator and daemon with all that takes part
 
     def _dora(self, run: Path, *arguments: str) -> None:
         command = [str(self._bin / "dora"), *arguments]
