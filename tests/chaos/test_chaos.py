@@ -137,13 +137,13 @@ class Chaos:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGCONT)
 
-    def memory(self) -> int:
-        """Unshared bytes of all node processes."""
-        total = 0
+    def memory(self) -> float:
+        """Unshared bytes of a node process, on average: how many there are may change."""
+        found = []
         for process in self.run.workers().values():
             with suppress(psutil.Error):
-                total += process.memory_full_info().uss
-        return total
+                found.append(process.memory_full_info().uss)
+        return sum(found) / len(found)
 
 
 @contextmanager
@@ -184,11 +184,13 @@ def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) 
         them.supervisor.send_signal(signal.SIGINT)
         assert them.supervisor.wait(timeout=120) == 0, run.stderr[-3000:]
         found = numbers(file)
-        print(f"\n{dict(them.done)}, {len(found)} effects, {len(found) - len(set(found))} of them twice, {grown / 1e6:+.1f} MB")
+        print(
+            f"\n{dict(them.done)}, {len(found)} effects, {len(found) - len(set(found))} of them twice, {grown / 1e6:+.1f} MB each"
+        )
         assert set(found) == set(range(max(found) + 1)), "nothing is lost"
         for name in ("tick.out->relay.x", "relay.out->ears.x"):
             edge = run.edge(name)
             assert edge["sent"] == edge["delivered"] + edge["dropped"] + edge["stale"] + edge["rejected"], edge
-        assert grown < 60e6, "memory is flat"
+        assert grown < 8e6, "memory is flat"
         run.all_gone()
         assert not rings.exists(), "no block is left in shared memory"
