@@ -184,9 +184,8 @@ def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) 
         them.supervisor.send_signal(signal.SIGINT)
         assert them.supervisor.wait(timeout=120) == 0, run.stderr[-3000:]
         found = numbers(file)
-        print(
-            f"\n{dict(them.done)}, {len(found)} effects, {len(found) - len(set(found))} of them twice, {grown / 1e6:+.1f} MB each"
-        )
+        twice = len(found) - len(set(found))
+        print(f"\n{dict(them.done)}, {len(found)} effects, {twice} of them twice, {grown / 1e6:+.1f} MB each")
         assert set(found) == set(range(max(found) + 1)), "nothing is lost"
         for name in ("tick.out->relay.x", "relay.out->ears.x"):
             edge = run.edge(name)
