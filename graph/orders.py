@@ -9,7 +9,7 @@ from graph.epoch import scaled
 from graph.events import ChangePlan, Event, Interrupted, StartNode, StopNode
 from graph.member import ABSENT, Member
 from graph.plan import Plan
-from graph.replan import Difference, replaced
+from graph.replan import Difference, processes_change, program_near, replaced
 from graph.supervisor import Supervisor
 from graph.validation import did_you_mean
 
@@ -57,13 +57,9 @@ def _cannot_scale(supervisor: Supervisor, order: Scale, members: list[Member]) -
     unwell = [m.id for m in members if m.state in ABSENT]
     if unwell:
         return Answer(f"'{unwell[0]}' does not run, and cannot share its work out", f"graph start {name}")
-    edges = [e for e in plan.edges if name in (e.producer, e.consumer)]
-    for one in dict.fromkeys([name, *(node for e in edges for node in (e.producer, e.consumer))]):
-        if plan.node(one).command:
-            who = f"'{name}' is" if one == name else f"its neighbour '{one}' is"
-            why = f"{who} a program, which learns its links when it starts"
-            hint = "change `replicas` in the file and run it again"
-            return Answer(f"'{name}' cannot be scaled while it runs: {why}", hint)
+    program = program_near(plan, name)
+    if program:
+        return Answer(f"'{name}' cannot be scaled while it runs: {program}", "change `replicas` in the file and run it again")
     return None
 
 
@@ -77,6 +73,10 @@ def cannot_apply(supervisor: Supervisor, wanted: Plan, changes: list[Difference]
         return Answer(f"the graph '{name}' is {'still starting' if supervisor.phase == 'starting' else 'ending'}")
     if change is not None and not change.over and supervisor.changes.wanted is None:
         return Answer(f"the graph '{name}' is being changed ({change.text})", "try again when that is done")
+    for node in processes_change(supervisor.plan, wanted):
+        program = program_near(supervisor.plan, node)
+        if program:
+            return Answer(f"'{node}' cannot be changed while it runs: {program}", "end the graph and run it again")
     beyond = [f"{d.where + ': ' if d.where else ''}{d.text}" for d in changes if not d.applies]
     if beyond:
         return Answer(f"a running graph cannot be changed so: {'; '.join(beyond)}", "end it and run it again")

@@ -71,13 +71,31 @@ def _of_nodes(live: Plan, wanted: Plan) -> Iterator[Difference]:
         if name not in old:
             yield Difference(name, f"new: {node.use}", applies=False)
         else:
-            yield from _of_node(old[name], node)
+            yield from _of_node(old[name], node, _fixed(live, old[name], node))
     for name in old.keys() - new.keys():
         yield Difference(name, "removed", applies=False)
 
 
-def _of_node(old: PlannedNode, new: PlannedNode) -> Iterator[Difference]:
-    fixed = bool(old.command or new.command) or not (old.replaceable or not _needs_process(old, new))
+def program_near(plan: Plan, name: str) -> str:
+    """Why the processes of a node cannot come and go while it runs; empty where they can."""
+    edges = [e for e in plan.edges if name in (e.producer, e.consumer)]
+    for one in dict.fromkeys([name, *(node for e in edges for node in (e.producer, e.consumer))]):
+        if plan.node(one).command:
+            who = "it is" if one == name else f"its neighbour '{one}' is"
+            return f"{who} a program, which learns its links when it starts"
+    return ""
+
+
+def _fixed(live: Plan, old: PlannedNode, new: PlannedNode) -> bool:
+    """True where a node cannot become another while it runs."""
+    if bool(old.command) != bool(new.command):
+        return True
+    replaces = _needs_process(old, new)
+    moves = replaces or len(old.instances) != len(new.instances)
+    return (replaces and not old.replaceable) or (moves and bool(program_near(live, old.name)))
+
+
+def _of_node(old: PlannedNode, new: PlannedNode, fixed: bool = False) -> Iterator[Difference]:
     if old.use != new.use:
         yield Difference(old.name, f"use: {old.use} -> {new.use}", applies=not fixed)
     elif old.code != new.code:
@@ -161,7 +179,7 @@ def next_step(live: Plan, wanted: Plan, known: Collection[str], number: int) -> 
     """
     for new in wanted.nodes:
         old = next((n for n in live.nodes if n.name == new.name), None)
-        lines = list(_of_node(old, new)) if old is not None else []
+        lines = list(_of_node(old, new, _fixed(live, old, new))) if old is not None else []
         if old is None or not lines or not all(d.applies for d in lines):
             continue
         text = f"'{new.name}': {', '.join(d.text for d in lines)}"
@@ -178,6 +196,13 @@ def replaced(live: Plan, wanted: Plan) -> list[str]:
     return [
         n.name for n in wanted.nodes if n.name in there and any(_of_node(there[n.name], n)) and _needs_process(there[n.name], n)
     ]
+
+
+def processes_change(live: Plan, wanted: Plan) -> list[str]:
+    """The nodes of which processes come or go on that way: those that are replaced, or get another number of replicas."""
+    counts = {n.name: len(n.instances) for n in live.nodes}
+    resized = {n.name for n in wanted.nodes if counts.get(n.name, len(n.instances)) != len(n.instances)}
+    return [n.name for n in wanted.nodes if n.name in resized or n.name in replaced(live, wanted)]
 
 
 def _keeping(old: PlannedNode, new: PlannedNode) -> PlannedNode:
