@@ -302,6 +302,12 @@ class RunDir:
             found[file.stem] = noted
         return found
 
+    def last_life(self, instance: str) -> int:
+        """How often an instance was started again, in this run."""
+        with contextlib.suppress(FileNotFoundError, msgspec.DecodeError):
+            return msgspec.json.decode((self.path / f"{instance}.pid").read_bytes(), type=NodeProcess).life
+        return 0
+
     def leave(self, instance: str) -> None:
         """An instance that has no supervisor any more goes: the last one takes the folder with it."""
         (self.path / f"{instance}.pid").unlink(missing_ok=True)

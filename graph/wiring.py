@@ -57,6 +57,7 @@ class Wiring:
         self._absent: set[str] = set()  # instances that have failed or were stopped
         self._to_leave: dict[str, int] = {}  # by instance that is not in the plan any more, when it must have gone
         self._gone: dict[str, int] = {}  # by instance that has left, when its links may be taken down
+        self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
         self._consumers = self._stream_consumers()
@@ -95,6 +96,8 @@ class Wiring:
         }
         for edge in into:
             self._listen(edge)
+        for producer, source in self._departed:
+            self.streams_in.missed(producer, source, run.last_life(producer))
         self.streams_in.subscribe_notices()
         if epoch.committed:
             self.part_queues()
@@ -107,16 +110,20 @@ class Wiring:
         return self.epoch.before is not None and instance in self.epoch.joining
 
     def _make_counts(self, life: int, ports: list[str]) -> Counts:
-        index = Index(
-            edges=[e.id for e in self._into] + [e.id for e in self._out if e.link == "queue"],
-            lanes=self._lanes(),
-            sending=ports,
-            expecting=self._expected(),
-        )
         # What was sent since the former life died is lost, and will be seen to be. A life that was killed before it had
         # come so far has left nothing.
         left = (Counts.read(self._run.counts(self._me.id, former)) for former in reversed(range(life)))
         former = next((counts for counts in left if counts is not None), None)
+        expected = self._expected()
+        if former is not None:
+            sources = {source for _, source in expected}
+            self._departed = [key for key in former.expecting if key[1] in sources and not self.epoch.has(key[0])]
+        index = Index(
+            edges=[e.id for e in self._into] + [e.id for e in self._out if e.link == "queue"],
+            lanes=self._lanes(),
+            sending=ports,
+            expecting=expected + self._departed,
+        )
         return Counts.create(self._run.counts(self._me.id, life), index, former)
 
     def _lanes(self) -> list[tuple[str, str]]:
@@ -129,7 +136,7 @@ class Wiring:
     def _left_behind(self, producer: str, life: int) -> dict[str, int] | None:
         """What a life of a producer has sent, from its own counters."""
         counts = Counts.read(self._run.counts(producer, life))
-        node = next((e.producer for e in self._into for i in self._instances(e.producer) if i.id == producer), "")
+        node = next((source.rpartition(".")[0] for one, source in self.counts.expecting if one == producer), "")
         return None if counts is None else topics_of(node, counts.sending)
 
     def _make_payloads(self, run: RunDir, life: int) -> None:

@@ -268,6 +268,12 @@ class Hearing:
             if any(cells[LIFE] > life + 1 for cells in producer.cells.values()):
                 producer.gone.pop(life)  # too late: its successor has been heard
 
+    def missed(self, instance: str, source: str, last_life: int) -> None:
+        """A producer left the graph when we were not there: what it had said and we have not heard is lost."""
+        cells = self._expecting(instance, source)
+        for life in range(max(0, cells[LIFE] - 1), last_life + 1):
+            self._settle(Producer("", {source.encode(): cells}), instance, life)
+
     def settle(self) -> None:
         """Nothing more will be read: what dead producers had sent and has not come is lost."""
         for instance, producer in self._producers.items():

@@ -26,7 +26,8 @@ class TallyConfig(NodeConfig):
     label: str = "a"  # and another of these does not
     dies_at: int = 0  # the how-manieth message of a process is its last; 0: none
     broken: Path | None = None  # while this file is there the node cannot be set up
-    busy: Path | None = None  # and while this one is there it has not been set up
+    busy: Path | None = None  # while this one is there it has not been set up
+    talks: Path | None = None  # and while this one is there it lets no session go
 
 
 class Tally(Node):
@@ -53,6 +54,9 @@ class Tally(Node):
         if self._handled == self.config.dies_at:
             os._exit(1)
         return self.out(Tallied(message.body.n, count, self.runtime.instance, self.config.label))
+
+    def in_turn(self) -> set[str]:
+        return set(self._counts) if self.config.talks is not None and self.config.talks.exists() else set()
 
     def snapshot(self) -> dict[str, Any]:
         return dict(self._counts)

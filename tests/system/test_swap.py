@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from graph.commands import Apply, CommandClient
 from graph.load import load_plan
+from graph.rundir import RunDir
 
 from .graphs import ROOT, GraphRun, eventually, graph_run, interrupt
 from .test_commands import graph, status
@@ -196,6 +200,36 @@ def test_a_version_that_cannot_load_is_thrown_away(tmp_path: Path) -> None:
         interrupt(run)
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
+
+
+def test_who_was_not_there_when_a_producer_left_counts_what_it_missed(tmp_path: Path) -> None:
+    talks = tmp_path / "talks"
+    talks.touch()
+    file = GRAPH.format(folder=tmp_path).replace("label: a", f"label: a, talks: {talks}")
+    with graph_run(tmp_path, file) as run:
+        run.running()
+        flows(run)
+        client = subprocess.Popen(
+            [sys.executable, "-m", "graph.cli", "swap", "mid", "--with", "version=1"],
+            cwd=ROOT,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(run.runtime)},
+        )
+        (folder,) = (run.runtime / "vg").iterdir()
+        eventually(lambda: RunDir(folder).read_epoch().committed, "the hand-over begins")
+        end = run.workers()["end"]
+        end.suspend()
+        time.sleep(0.5)  # what the old version says now is never heard
+        talks.unlink()
+        assert client.wait(timeout=30) == 0, run.stderr
+        end.kill()
+        eventually(lambda: "running again (life 1)" in run.stderr, "it is started again")
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("mid.out->end.x")
+        assert edge["dropped"] > 100
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
+        run.all_gone()
 
 
 FIFTY = """\
