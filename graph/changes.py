@@ -23,10 +23,11 @@ PROBATION_S = 10.0  # that a new version of a node has to live before the one be
 
 @dataclass(frozen=True)
 class Probation:
-    """A node that has a new version, and what it was before."""
+    """Nodes that have a new version, or are new, and what was before."""
 
-    node: str
+    nodes: tuple[str, ...]
     before: Plan
+    after: Plan
     until_s: float
 
 
@@ -102,13 +103,13 @@ class Changes:
         if step is None:
             self.wanted = None
             return None
-        return ChangePlan(step.plan, step.text, step.node if step.replaces else "")
+        return ChangePlan(step.plan, step.text, step.fresh, step.renamed)
 
     def begin(self, change: ChangePlan) -> list[Action]:
         """A step begins. Those that come (`epoch.joining`) have to be started."""
-        self.epoch = Epoch(self.epoch.number + 1, change.plan, before=self.epoch.plan)
+        self.epoch = Epoch(self.epoch.number + 1, change.plan, before=self.epoch.plan, renamed=change.renamed)
         self.enlist()
-        self.transition = Transition(self.epoch, self.members, change.text, change.replaces, self._going_back)
+        self.transition = Transition(self.epoch, self.members, change.text, change.fresh, self._going_back)
         self._going_back = False
         return [Tell("info", change.text), *self.transition.begin()]
 
@@ -131,8 +132,9 @@ class Changes:
         if transition.stage == "done":
             self.epoch = transition.epoch.settled()
             self.enlist()
-            if transition.replaces and transition.epoch.before is not None and not transition.goes_back:
-                self._probation = Probation(transition.replaces, transition.epoch.before, now_s + PROBATION_S)
+            before, after = transition.epoch.before, transition.epoch.plan
+            if transition.fresh and before is not None and not transition.goes_back:
+                self._probation = Probation(transition.fresh, before, after, now_s + PROBATION_S)
             return [Tell("info", f"done: {transition.text}")]
         if transition.stage == "undone":
             self.epoch, self.wanted = transition.epoch.undone(), None
@@ -148,13 +150,17 @@ class Changes:
     def died(self, member: Member, why: str, now_s: float) -> list[Action]:
         """A version that dies as soon as it has taken over is not kept: the one before takes over again."""
         trial, node = self._probation, member.node.name
-        if trial is None or trial.node != node or self.transition is None or not self.transition.over:
+        if trial is None or node not in trial.nodes or self.transition is None or not self.transition.over:
             return []
         self._probation = None
         if now_s > trial.until_s:
             return []
-        plan = self.epoch.plan
-        nodes = tuple(trial.before.node(node) if n.name == node else n for n in plan.nodes)
-        self.wanted, self._going_back = msgspec.structs.replace(plan, nodes=nodes), True
+        self.wanted, self._going_back = trial.before, True
+        if self.epoch.plan != trial.after:  # more has changed since: only this node becomes what it was, if it was
+            before = {n.name: n for n in trial.before.nodes}
+            nodes = tuple(before.get(node, n) if n.name == node else n for n in self.epoch.plan.nodes)
+            self.wanted = msgspec.structs.replace(self.epoch.plan, nodes=nodes)
         told = f"the new version died soon after it had taken over ({why}): the one before takes over again"
+        if node not in {n.name for n in trial.before.nodes}:
+            told = f"died soon after it had come ({why}): all is as it was before"
         return [Tell("error", told, member.id)]

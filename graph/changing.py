@@ -18,7 +18,7 @@ from graph.links.receipts import Origin
 from graph.links.stream import topics_of
 from graph.message import now_ns
 from graph.node import Node
-from graph.wiring import Wiring
+from graph.rewiring import Rewiring
 
 TURN_NS = 30_000_000_000  # that a turn which has begun is waited for
 STATE_BYTES = 8 * 2**20  # of all sessions together: half of what the control plane takes
@@ -32,7 +32,7 @@ class Changing:
 
     def __init__(
         self,
-        wiring: Wiring,
+        wiring: Rewiring,
         inbox: Inbox,
         origin: Origin,
         read_epoch: Callable[[], Epoch],
@@ -55,6 +55,8 @@ class Changing:
         self._asked: HandOver | None = None
         self._until_ns = 0
         self._legacy: HandedOver | None = None  # the last answer
+        self._told = False  # and it was given
+        self._quit: set[str] = set()  # edges that are not listened to any more
         self._bequeathed: list[TakeOver] = []
         self._configured: dict[str, Any] | None = None  # parameters that are to take effect
         self._taken: set[tuple[int, str]] = set()
@@ -76,6 +78,11 @@ class Changing:
         return type(self._node).snapshot is not Node.snapshot
 
     @property
+    def hands_on(self) -> bool:
+        """True where another goes on with what this one has not finished."""
+        return self.leaving and self.keeps_state and self._wiring.epoch.has_heirs(self._me)
+
+    @property
     def waits(self) -> bool:
         """True while what this node has to know of its sessions may still come: it handles nothing yet."""
         epoch = self._wiring.epoch
@@ -93,11 +100,11 @@ class Changing:
             return set()
         if isinstance(command, TakeOver):
             self._bequeathed.append(command)
-        elif self._legacy is not None:
+        elif self._legacy is not None and self._told:
             self._say(self._legacy)
         elif self._asked is None:
             self._asked, self._until_ns = command, now_ns() + CATCH_UP_NS
-            self._wiring.part_queues()
+            self._wiring.commit()
             if self.leaving:
                 self._node.stop()
         return set()
@@ -108,6 +115,8 @@ class Changing:
             return set()
         if epoch.number > former.number:
             self._asked = self._legacy = None
+            self._told = False
+            self._quit.clear()
             self._bequeathed.clear()
             self._wiring.replan(epoch)
             if not self._fallback and epoch.has(self._me) and epoch.node(self._me).config != self._running:
@@ -123,20 +132,32 @@ class Changing:
         if self._unsaid is not None and self._wiring.streams_in.starts is not None:
             self._say(Replanned(self._unsaid, self._wiring.streams_in.starts))
             self._unsaid = None
-        if not between:
-            return
-        if self._configured is not None:
-            self._node.reconfigure(type(self._node).Config(**self._configured))
-            self._configured = None
-        while self._bequeathed:
-            self._take_over(self._bequeathed.pop(0))
-        if self._asked is not None and self._legacy is None:
-            self._part(self._asked)
-        self.pending = self._unsaid is not None or (self._asked is not None and self._legacy is None)
+        late = self._wiring.epoch.before is None and self._wiring.streams_in.gaining
+        if late and self._wiring.streams_in.starts is not None:  # it was over before we could do our part
+            self._wiring.begin(self._deliver)
+            late = False
+        if between or self._lone_source:
+            if self._configured is not None and between:
+                self._node.reconfigure(type(self._node).Config(**self._configured))
+                self._configured = None
+            while self._bequeathed:
+                self._take_over(self._bequeathed.pop(0))
+            if self._asked is not None and self._legacy is None:
+                self._part(self._asked)
+        self._tell()
+        waits = self._unsaid is not None or self._configured is not None or bool(self._bequeathed) or late
+        self.pending = waits or (self._asked is not None and not self._told)
+
+    @property
+    def _lone_source(self) -> bool:
+        """True of a source that stays: it listens to nothing, and never comes to rest between two messages."""
+        return not self.leaving and self._wiring.epoch.node(self._me).source
 
     def _part(self, asked: HandOver) -> None:
         streams = self._wiring.streams_in
-        lost = streams.partitions - self._wiring.epoch.share(self._me).then
+        self._wiring.begin(self._deliver)
+        heirs = not self.leaving or self._wiring.epoch.has_heirs(self._me)
+        lost = streams.partitions - self._wiring.epoch.share(self._me).then if heirs else frozenset[int]()
         if now_ns() < self._until_ns + TURN_NS and any(partition_of(session) in lost for session in self._node.in_turn()):
             return
         unhandled = self._inbox.unhandled(lost)
@@ -148,18 +169,24 @@ class Changing:
             return
         heard = streams.part(lost, unhandled, self._inbox.forget(lost))
         self._legacy = HandedOver(asked.number, Legacy(self._me, self._life, heard))
-        if self.leaving:
+        self._quit = {edge.id for edge in self._wiring.epoch.quits(self._me)}
+        for ended in self._wiring.quit():
+            self._deliver(ended)
+        if self.leaving and heirs:
             for ended in self._wiring.ended_by_parting():
                 self._deliver(ended)
-        gives = self._me in self._wiring.epoch.bequests  # else it is only told of it
-        if self._finished if self.leaving else gives:  # who leaves says it when it has finished
+
+    def _tell(self) -> None:
+        """Who leaves says it when it has finished, who stays when all is done that came by links which go."""
+        if self._legacy is None or self._told or self._me not in self._wiring.epoch.bequests:
+            self._told = self._told or self._legacy is not None  # it was only told of the hand-over
+        elif self._finished if self.leaving else self._wiring.retired and not self._inbox.waits(self._quit):
             self._bequeath(self._legacy.legacy)
 
     def finished(self) -> None:
         """All that the node had to do is done: if it leaves, its last words."""
         self._finished = True
-        if self._legacy is not None and self.leaving:
-            self._bequeath(self._legacy.legacy)
+        self._tell()
 
     def _bequeath(self, given: Legacy) -> None:
         legacy = Legacy(
@@ -168,10 +195,10 @@ class Changing:
             given.heard,
             topics_of(self._wiring.node, self._wiring.counts.sending),
             self._inbox.newest,
-            self._state(),
+            self._state() if self._wiring.epoch.has_heirs(self._me) else {},
             self._wiring.counts.origin[0],
         )
-        self._legacy = HandedOver(self._wiring.epoch.number, legacy)
+        self._legacy, self._told = HandedOver(self._wiring.epoch.number, legacy), True
         self._say(self._legacy)
 
     def _warn(self, text: str) -> None:

@@ -71,6 +71,7 @@ class Beat(msgspec.Struct, tag="beat"):
     course: Course = "running"
     draining: bool = False  # it was asked to drain
     busy_ms: int = 0  # how long its handler has been at work without a step; 0: it waits
+    heard: dict[str, int] = {}  # by `<node>.<port>`: what was sent on streams since it listens to them
 
 
 class Ending(msgspec.Struct, tag="ending"):

@@ -27,6 +27,7 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     plan: Plan
     before: Plan | None = None  # while the graph is being turned into `plan`
     committed: bool = False  # the hand-over has begun: there is no way back
+    renamed: dict[str, str] = {}  # by node that leaves, the node that goes on for it
 
     @property
     def plans(self) -> tuple[Plan, ...]:
@@ -36,11 +37,16 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def instances(self) -> tuple[Instance, ...]:
         """All that take part, those that come and those that leave among them."""
-        return tuple({i.id: i for plan in self.plans for i in plan.instances}.values())
+        there: Iterable[Instance] = () if self.before is None else self.before.instances
+        return tuple(({i.id: i for i in self.plan.instances} | {i.id: i for i in there} | self._planned).values())
 
     @cached_property
-    def edges(self) -> tuple[Edge, ...]:
-        return tuple({e.id: e for plan in self.plans for e in plan.edges}.values())
+    def _planned(self) -> dict[str, Instance]:
+        return {i.id: i for i in self.plan.instances}
+
+    @cached_property
+    def _all(self) -> dict[str, Instance]:
+        return {i.id: i for i in self.instances}
 
     @cached_property
     def leaving(self) -> frozenset[str]:
@@ -55,10 +61,10 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
 
     def has(self, id: str) -> bool:
         """True of an instance that is in the plan, or leaves it."""
-        return any(i.id == id for i in self.instances)
+        return id in self._all
 
     def instance(self, id: str) -> Instance:
-        return next(i for i in self.instances if i.id == id)
+        return self._all[id]
 
     def of(self, node: str) -> list[Instance]:
         """All instances of a node."""
@@ -66,13 +72,74 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
 
     def node(self, id: str) -> PlannedNode:
         """The node that an instance is of, as it is in the instance's own plan."""
-        plan = next(p for p in self.plans if any(i.id == id for i in p.instances))
+        plan = self.plan if id in self._planned or self.before is None else self.before
         return plan.node(self.instance(id).node)
 
     def working(self, id: str, fallback: bool) -> PlannedNode:
         """The same, or its fallback."""
         node = self.node(id)
         return node.fallback if fallback and node.fallback is not None else node
+
+    # ---------------------------------------------------------------- edges
+
+    @cached_property
+    def _indexes(self) -> tuple[_Index, ...]:
+        return tuple(_Index(plan) for plan in (self.plans if self.committed else reversed(self.plans)))
+
+    def _edges(self, id: str) -> dict[str, Edge]:
+        """All edges that an instance takes part in: those of the plans that it is in. Of two versions the one in force."""
+        found: dict[str, Edge] = {}
+        for index in self._indexes:
+            if id in index.instances:
+                found = {e.id: e for e in index.at[index.instances[id].node]} | found
+        return found
+
+    def into(self, id: str) -> list[Edge]:
+        """The edges that lead to an instance."""
+        return [e for e in self._edges(id).values() if e.consumer == self.instance(id).node]
+
+    def out(self, id: str) -> list[Edge]:
+        """The edges that lead away from it."""
+        return [e for e in self._edges(id).values() if e.producer == self.instance(id).node]
+
+    def producers(self, edge: Edge) -> list[Instance]:
+        """Whose messages come on an edge: an instance that leaves sends none on an edge that comes."""
+        return self._ends(edge, edge.producer)
+
+    def consumers(self, edge: Edge) -> list[Instance]:
+        """Who hears them."""
+        return self._ends(edge, edge.consumer)
+
+    def _ends(self, edge: Edge, node: str) -> list[Instance]:
+        ids = {i.id for index in self._indexes if edge.id in index.edges for i in index.of.get(node, ())}
+        return [self._all[id] for id in sorted(ids)]
+
+    @cached_property
+    def coming(self) -> frozenset[str]:
+        """Edges that were not in the plan before."""
+        before = self.plan if self.before is None else self.before
+        return frozenset(e.id for e in self.plan.edges) - {e.id for e in before.edges}
+
+    @cached_property
+    def going(self) -> frozenset[str]:
+        """Edges that are not in the plan any more."""
+        return frozenset(e.id for p in self.plans for e in p.edges) - {e.id for e in self.plan.edges}
+
+    def has_heirs(self, id: str) -> bool:
+        """True of an instance that leaves, where others go on with its sessions."""
+        return bool(self.bequests.get(id))
+
+    def inherited(self, id: str) -> set[bytes]:
+        """The streams, as `<node>.<port>`, on which an instance goes on where another has stopped."""
+        givers = [giver for giver, takers in self.bequests.items() if id in takers]
+        return {f"{e.producer}.{e.port}".encode() for giver in givers for e in self.into(giver) if e.link == "stream"}
+
+    def quits(self, id: str) -> list[Edge]:
+        """Streams that an instance does not listen to any more when the hand-over has begun. A producer that leaves the
+        graph itself is heard to its end."""
+        quits = {e.id for e in self.into(id)} if id in self.leaving and not self.has_heirs(id) else self.going
+        streams = (e for e in self.into(id) if e.id in quits and e.link == "stream")
+        return [e for e in streams if any(i.id not in self.leaving for i in self.producers(e))]
 
     def share(self, id: str) -> Share:
         """Which partitions of its streams an instance that starts now listens to, and which it will."""
@@ -87,6 +154,7 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
         """By instance that gives, who gains which partitions of it; whoever leaves gives, be it nothing.
 
         A source that stays neither gives nor gains: it listens to nothing, and never comes to rest between two messages.
+        Who stays and has links that come or go says that it has seen to that: it gives nothing to nobody.
         """
         if self.before is None:
             return {}
@@ -94,13 +162,16 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
         for giver in self.before.instances:
             source = self.before.node(giver.node).source
             lost = _share(self.before, giver.id) - _share(self.plan, giver.id)
+            heir = self.renamed.get(giver.node, giver.node)
             gains = {
                 i.id: sorted(lost & (_share(self.plan, i.id) - _share(self.before, i.id)))
-                for i in self.plan.instances
-                if i.node == giver.node and (i.id in self.joining or not source)
+                for i in (self.plan.instances if lost else ())
+                if i.node == heir and (i.id in self.joining or not source)
             }
             if giver.id in self.leaving or (lost and not source):
                 found[giver.id] = {id: partitions for id, partitions in gains.items() if partitions}
+            elif any(e.id in self.coming | self.going for e in self._edges(giver.id).values()):
+                found[giver.id] = {}
         return found
 
     def commit(self) -> Epoch:
@@ -114,6 +185,22 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     def undone(self) -> Epoch:
         """What is in force when it was given up."""
         return Epoch(self.number + 1, self.plan if self.before is None else self.before)
+
+
+class _Index:
+    """Who and what is in a plan, and which edges a node has."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.instances = {i.id: i for i in plan.instances}
+        self.edges = {e.id for e in plan.edges}
+        self.of: dict[str, list[Instance]] = {}
+        self.at: dict[str, list[Edge]] = {node.name: [] for node in plan.nodes}
+        for instance in plan.instances:
+            self.of.setdefault(instance.node, []).append(instance)
+        for edge in plan.edges:
+            self.at[edge.producer].append(edge)
+            if edge.consumer != edge.producer:
+                self.at[edge.consumer].append(edge)
 
 
 @dataclass(frozen=True)
@@ -185,15 +272,27 @@ class Endpoints:
         """
 
         def endpoint(of: str, role: str) -> str:
-            if not of.startswith("tcp://"):
-                return f"ipc://{{run}}/{id}.{role}" if of else ""
-            port = next(self.ports)
-            if port > LAST_PORT:
-                raise CannotScale(f"no port is left for '{id}' below {LAST_PORT + 1}: choose a lower `first_port`")
-            return f"{of.rpartition(':')[0]}:{port}"
+            return self._next(of, id, role) if of else ""
 
         out, work, credit = endpoint(model.out, "out"), endpoint(model.work, "work"), endpoint(model.credit, "credit")
         return Instance(id, model.node, replica, out, work, credit)
+
+    def completed(self, one: Instance, takes: bool, feeds: bool) -> Instance:
+        """The instance with endpoints for queues, where it takes from or feeds one.
+
+        :raises CannotScale: there is no port left.
+        """
+        work = self._next(one.out, one.id, "work") if takes and not one.work else one.work
+        credit = self._next(one.out, one.id, "credit") if feeds and not one.credit else one.credit
+        return msgspec.structs.replace(one, work=work, credit=credit)
+
+    def _next(self, like: str, id: str, role: str) -> str:
+        if not like.startswith("tcp://"):
+            return f"ipc://{{run}}/{id}.{role}"
+        port = next(self.ports)
+        if port > LAST_PORT:
+            raise CannotScale(f"no port is left for '{id}' below {LAST_PORT + 1}: choose a lower `first_port`")
+        return f"{like.rpartition(':')[0]}:{port}"
 
 
 def endpoints(plan: Plan) -> Endpoints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from graph.control import FromNode, ToNode
@@ -64,7 +64,8 @@ class ChangePlan:
 
     plan: Plan
     text: str  # what changes, for the user
-    replaces: str = ""  # a node all of whose processes are new
+    fresh: tuple[str, ...] = ()  # nodes all of whose processes are new
+    renamed: dict[str, str] = field(default_factory=dict)  # by node that goes, the one that goes on for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,10 @@ class Inbox:
                 found[topic] = min((header.life, header.seq), found.get(topic, (header.life, header.seq)))
         return found
 
+    def waits(self, edges: Collection[str]) -> bool:
+        """True while something that came on one of these edges waits."""
+        return any(arrival.route.edge.id in edges for arrival in self._arrivals())
+
     def forget(self, partitions: Collection[int]) -> Counter[tuple[str, bytes, str]]:
         """Stream messages of these partitions are another's. Returns how many waited, by instance, topic and edge."""
         forgotten: Counter[tuple[str, bytes, str]] = Counter()

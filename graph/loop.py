@@ -40,9 +40,9 @@ from graph.look_out import LookOut, looked_out_for
 from graph.message import Mark, Message, host_id, now_ns
 from graph.node import TELEMETRY, Handled, Node, Outgoing, Step, Until
 from graph.outbox import Outbox
+from graph.rewiring import Rewiring
 from graph.silence import Silence
 from graph.steps import steps
-from graph.wiring import Wiring
 
 INTERRUPT_LOOK_NS = 1_000_000  # between two steps, but at most this often, the worker looks for interruptions
 PAUSE_NS = 200_000  # the first message that ends such a wait goes to its handler before others are looked for
@@ -68,7 +68,7 @@ class Loop:
         self,
         instance: str,
         life: int,
-        wiring: Wiring,
+        wiring: Rewiring,
         control: ControlClient,
         origin: Origin,
         max_message: int,
@@ -90,10 +90,13 @@ class Loop:
         self._outbox = Outbox(instance, wiring, origin, max_message, self._inbox, lambda: self._pump(IDLE_MS), self.warn)
         self._complaints = Complaints(wiring, self.warn)
         self._awaited = wiring.awaited
+        self._linked = set(self._awaited)  # edges that there are now
         self._silence = Silence(route.edge for route in wiring.routes.values())
         self._deliver: Callable[[Arrival | Ended], None] = self._hear if self._silence.watches else self._inbox.add
         self._look_out = LookOut(self._take_streams) if wiring.needs_look_out else None
-        self._changing = Changing(wiring, self._inbox, origin, read_epoch, control.send, self._deliver, fallback)
+        self._changing = Changing(
+            wiring, self._inbox, origin, read_epoch, control.send, lambda item: self._deliver(item), fallback
+        )
         self._between = False  # two messages: nothing is being handled
         self._joins = wiring.epoch.before is not None
         self._waiting = self._inbox.items
@@ -142,7 +145,7 @@ class Loop:
             self._changing.look()
         else:
             self._consume()
-        if not (self._changing.leaving and self._changing.keeps_state):
+        if not self._changing.hands_on:
             self._steps(self._node.drain())
         self._changing.finished()
         self._between = True
@@ -221,7 +224,7 @@ class Loop:
         for name in sorted(self._open_inputs):
             if not any(self._awaited.get(e.id) for e in self._edges if e.input == name):
                 self._open_inputs.discard(name)
-                if not (self._changing.leaving and self._changing.keeps_state):
+                if not self._changing.hands_on:
                     self._steps(self._node.on_input_end(name))
 
     def _handle(self, arrival: Arrival) -> None:
@@ -266,7 +269,9 @@ class Loop:
         since_ns = self._busy_since_ns
         busy_ms = (now_ns() - since_ns) // 1_000_000 if since_ns else 0
         counts = self._wiring.counts
-        return Beat(counts.sent(), counts.statistics(), marks, self._life, self._course, self._draining, busy_ms)
+        return Beat(
+            counts.sent(), counts.statistics(), marks, self._life, self._course, self._draining, busy_ms, counts.heard()
+        )
 
     def close(self) -> None:
         """End the loop that async handlers ran on, and the thread that looked out."""
@@ -357,10 +362,33 @@ class Loop:
 
     def _change(self, command: Change) -> None:
         new = self._changing.obey(command)
-        for edge, producers in self._wiring.awaited.items():
-            self._awaited.setdefault(edge, set()).update(producers & new)
+        if isinstance(command, Replan):
+            self._rewire(new)
         if self._look_out is None and self._handling is None and self._wiring.needs_look_out:
             self._look_out = LookOut(self._take_streams)
+
+    def _rewire(self, new: set[str]) -> None:
+        """The links are others now: there may be more sockets to wait for, and others whose end is awaited.
+
+        :param new: instances that have come.
+        """
+        wiring, awaited = self._wiring, self._wiring.awaited
+        self._queues_in = wiring.queues_in
+        self._poller = wiring.poller(self._control.wake)
+        for edge, producers in awaited.items():
+            if edge in self._linked:
+                self._awaited.setdefault(edge, set()).update(producers & new)
+            else:
+                self._awaited[edge] = set(producers)
+                self._open_inputs.add(wiring.routes[edge].edge.input)
+        for edge in self._linked - awaited.keys():  # it is no more, or closes a loop now
+            for producer in set(self._awaited.get(edge, ())):
+                self._deliver(Ended(producer, (edge,)))
+        self._linked = set(awaited)
+        self._edges = [route.edge for route in wiring.routes.values()]
+        self._silence.watch((wiring.routes[edge].edge for edge in wiring.linked), now_ns())
+        if self._silence.watches:
+            self._deliver = self._hear
 
     def _take_streams(self) -> None:
         """Called by the look-out, while a handler runs long: also who waits for our word is told."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from graph.commands import Answer, Restart, Scale, Start, Stop
+from graph.differences import Difference, program_near
 from graph.epoch import scaled
 from graph.events import ChangePlan, Event, Interrupted, StartNode, StopNode
 from graph.member import ABSENT, Member
 from graph.plan import Plan
-from graph.replan import Difference, processes_change, program_near, replaced
+from graph.replan import processes_change, replaced
 from graph.supervisor import Supervisor
 from graph.validation import did_you_mean
 

@@ -120,3 +120,11 @@ class Plan(msgspec.Struct, frozen=True):
 
     def instance(self, id: str) -> Instance:
         return next(i for i in self.instances if i.id == id)
+
+
+class Former(msgspec.Struct):
+    """What a run has had for a while only."""
+
+    instances: list[Instance] = []  # that have left
+    edges: list[Edge] = []  # that came, or have gone
+    uses: dict[str, str] = {}  # by node that has left, what it was

@@ -1,148 +1,19 @@
-"""From the plan that runs to the one that is wanted: what differs, in words, and the next step towards it. Pure.
+"""From the plan that runs to the one that is wanted: the next step towards it. Pure.
 
-A step changes one node, so that whoever stands at the other end of its links stays the same meanwhile.
+Of the nodes whose processes are exchanged a step takes one, so that whoever stands at the other end of its links stays the
+same meanwhile. Nodes and links that come or go do so together: what comes is heard before what it takes the place of goes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 import msgspec
 
+from graph.differences import adjusted, fixed, may_move, needs_process, of_node, program_near, renamed, renames
 from graph.epoch import endpoints, scaled
-from graph.plan import Instance, Plan, PlannedNode
-
-_PROCESS = (
-    "use",
-    "target",
-    "config",
-    "resources",
-    "models",
-    "command",
-    "outputs",
-    "terminal",
-    "code",
-    "changeable",
-)  # other: a new process
-_RULES = {  # what the supervisor alone goes by, under its name in the file
-    "restart": "restart",
-    "critical": "critical",
-    "fallback": "fallback",
-    "after": "after",
-    "start_within_s": "start_within",
-    "hang_after_s": "hang_after",
-    "dead_after_s": "dead_after",
-}
-_GRAPH = {
-    "name": "name",
-    "orphan_after_s": "orphan_after",
-    "drain_within_s": "drain_within",
-    "max_message": "max_message",
-    "shared_memory": "shared_memory",
-}
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One line of what differs."""
-
-    where: str  # a node, an edge, or empty: the graph itself
-    text: str
-    applies: bool = True  # False: only a new start of the graph can bring it about
-
-
-def differences(live: Plan, wanted: Plan) -> list[Difference]:
-    """What differs, in the order of the file."""
-    return [*_of_graph(live, wanted), *_of_nodes(live, wanted), *_of_edges(live, wanted)]
-
-
-def _of_graph(live: Plan, wanted: Plan) -> Iterator[Difference]:
-    for field, key in _GRAPH.items():
-        old, new = getattr(live, field), getattr(wanted, field)
-        if old != new:
-            yield Difference("", f"{key}: {_shown(old)} -> {_shown(new)}", applies=False)
-
-
-def _of_nodes(live: Plan, wanted: Plan) -> Iterator[Difference]:
-    old, new = ({n.name: n for n in plan.nodes} for plan in (live, wanted))
-    for name, node in new.items():
-        if name not in old:
-            yield Difference(name, f"new: {node.use}", applies=False)
-        else:
-            yield from _of_node(old[name], node, _fixed(live, old[name], node))
-    for name in old.keys() - new.keys():
-        yield Difference(name, "removed", applies=False)
-
-
-def program_near(plan: Plan, name: str) -> str:
-    """Why the processes of a node cannot come and go while it runs; empty where they can."""
-    edges = [e for e in plan.edges if name in (e.producer, e.consumer)]
-    for one in dict.fromkeys([name, *(node for e in edges for node in (e.producer, e.consumer))]):
-        if plan.node(one).command:
-            who = "it is" if one == name else f"its neighbour '{one}' is"
-            return f"{who} a program, which learns its links when it starts"
-    return ""
-
-
-def _fixed(live: Plan, old: PlannedNode, new: PlannedNode) -> bool:
-    """True where a node cannot become another while it runs."""
-    if bool(old.command) != bool(new.command):
-        return True
-    replaces = _needs_process(old, new)
-    moves = replaces or len(old.instances) != len(new.instances)
-    return (replaces and not old.replaceable) or (moves and bool(program_near(live, old.name)))
-
-
-def _of_node(old: PlannedNode, new: PlannedNode, fixed: bool = False) -> Iterator[Difference]:
-    if old.use != new.use:
-        yield Difference(old.name, f"use: {old.use} -> {new.use}", applies=not fixed)
-    elif old.code != new.code:
-        yield Difference(old.name, "its code", applies=not fixed)
-    for path, before, after in _changed(old.config, new.config):
-        yield Difference(old.name, f"{path}: {_shown(before)} -> {_shown(after)}", applies=not fixed)
-    for path, before, after in _changed(msgspec.to_builtins(old.resources), msgspec.to_builtins(new.resources)):
-        yield Difference(old.name, f"resources.{path}: {_shown(before)} -> {_shown(after)}", applies=not fixed)
-    if len(old.instances) != len(new.instances):
-        yield Difference(old.name, f"replicas: {len(old.instances)} -> {len(new.instances)}", applies=not fixed)
-    if (old.command, old.outputs) != (new.command, new.outputs) and old.use == new.use:
-        yield Difference(old.name, "its ports", applies=False)
-    for field, key in _RULES.items():
-        before, after = (msgspec.to_builtins(getattr(node, field)) for node in (old, new))
-        if before == after:
-            continue
-        if isinstance(before, dict) and isinstance(after, dict) and field == "restart":
-            for path, one, other in _changed(before, after):
-                yield Difference(old.name, f"restart.{path.removesuffix('_s')}: {_shown(one)} -> {_shown(other)}")
-        else:
-            yield Difference(old.name, key if field == "fallback" else f"{key}: {_shown(before)} -> {_shown(after)}")
-
-
-def _of_edges(live: Plan, wanted: Plan) -> Iterator[Difference]:
-    old, new = ({e.id: e for e in plan.edges} for plan in (live, wanted))
-    for id, edge in new.items():
-        if id not in old:
-            yield Difference(id, "new", applies=False)
-        elif edge != old[id]:
-            for path, before, after in _changed(msgspec.to_builtins(old[id]), msgspec.to_builtins(edge)):
-                yield Difference(id, f"{path.removesuffix('_s')}: {_shown(before)} -> {_shown(after)}", applies=False)
-    for id in old.keys() - new.keys():
-        yield Difference(id, "removed", applies=False)
-
-
-def _changed(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(path, before, after) of the values that differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys([*old, *new]):
-            yield from _changed(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif old != new:
-        yield path, old, new
-
-
-def _shown(value: Any) -> str:
-    """As one would write it in the file."""
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+from graph.plan import Edge, Instance, Plan, PlannedNode
 
 
 def wanted_of(live: Plan, before: Plan, said: Plan) -> Plan:
@@ -162,12 +33,12 @@ def wanted_of(live: Plan, before: Plan, said: Plan) -> Plan:
 
 @dataclass(frozen=True)
 class NextStep:
-    """The plan after one node was changed."""
+    """The plan after one step."""
 
     plan: Plan
-    node: str
     text: str
-    replaces: bool = False  # the node has new processes
+    fresh: tuple[str, ...] = ()  # nodes that have new processes, and no old ones when it is done
+    renamed: dict[str, str] = field(default_factory=dict)
 
 
 def next_step(live: Plan, wanted: Plan, known: Collection[str], number: int) -> NextStep | None:
@@ -177,24 +48,147 @@ def next_step(live: Plan, wanted: Plan, known: Collection[str], number: int) -> 
     :param number: of the change.
     :raises CannotScale: there is no port left.
     """
-    for new in wanted.nodes:
-        old = next((n for n in live.nodes if n.name == new.name), None)
-        lines = list(_of_node(old, new, _fixed(live, old, new))) if old is not None else []
-        if old is None or not lines or not all(d.applies for d in lines):
-            continue
-        text = f"'{new.name}': {', '.join(d.text for d in lines)}"
-        if _needs_process(old, new):
-            return NextStep(_replaced(live, new, known, number), new.name, text, replaces=True)
-        plan = msgspec.structs.replace(live, nodes=tuple(_keeping(n, new) if n is old else n for n in live.nodes))
-        return NextStep(scaled(plan, new.name, len(new.instances), known, number), new.name, text)
-    return None
+    make = _Make(live, wanted, known, number)
+    return make.other_name() or make.rewired() or make.other_node() or make.rewired(hurry=True)
+
+
+class _Make:
+    """Makes the steps between two plans."""
+
+    def __init__(self, live: Plan, wanted: Plan, known: Collection[str], number: int) -> None:
+        self._live, self._wanted, self._known, self._number = live, wanted, known, number
+        self._there = {n.name: n for n in live.nodes}
+        self._to_be = {n.name: n for n in wanted.nodes}
+        self._turned = set(replaced(live, wanted))  # nodes that will have new processes
+        self._endpoints = endpoints(live)
+
+    # ---------------------------------------------------------------- names
+
+    def other_name(self) -> NextStep | None:
+        """A node that is called something else: its successor has the new name."""
+        for old, new in renames(self._live, self._wanted).items():
+            plan = renamed(self._live, old, new)
+            plan = self._with_processes(plan, plan.node(new), self._fresh(self._wanted, new))
+            return NextStep(self._tidy(plan), f"'{old}' is called '{new}'", (new,), {old: new})
+        return None
+
+    # ---------------------------------------------------------------- nodes and links that come or go
+
+    def rewired(self, hurry: bool = False) -> NextStep | None:
+        """All that comes or goes, and settings of links. What has to do with a node that will be replaced comes and goes with
+        that, and what nobody would feed until then comes after it.
+
+        :param hurry: do not wait for anything.
+        """
+        waits = set() if hurry else self._turned
+        come = self._coming(waits)
+        touched = {n for e in self._live.edges if {e.producer, e.consumer} & waits for n in (e.producer, e.consumer)}
+        going = self._there.keys() - self._to_be.keys() - touched
+        gone = [name for name in self._there if name in going and not program_near(self._live, name)]
+        nodes = {name: node for name, node in self._there.items() if name not in gone} | {n.name: n for n in come}
+        edges = self._edges(nodes.keys(), waits)
+        instances = [i for i in self._live.instances if i.node not in gone]
+        nodes |= {n.name: msgspec.structs.replace(n, instances=self._ids(n.name)) for n in come}
+        instances += [i for n in come for i in self._fresh(self._wanted, n.name)]
+        plan = msgspec.structs.replace(self._live, nodes=tuple(nodes.values()), instances=tuple(instances), edges=edges)
+        plan = self._tidy(plan)
+        if plan == self._live:
+            return None
+        texts = [f"'{n.name}' comes" for n in come] + [f"'{name}' goes" for name in gone]
+        told = {*gone, *(n.name for n in come)}
+        texts += [f"{e.id} {what}" for e, what in self._links(plan) if told.isdisjoint((e.producer, e.consumer))]
+        return NextStep(plan, ", ".join(texts) or "links change", tuple(n.name for n in come))
+
+    def _coming(self, waits: Collection[str]) -> list[PlannedNode]:
+        """New nodes, as far as those that feed them are there or come with them."""
+        new = (n for n in self._wanted.nodes if n.name not in self._there)
+        come = [n for n in new if not program_near(self._wanted, n.name)]
+        while True:
+            fed = (self._there.keys() | {n.name for n in come}) - set(waits)
+            late = [n for n in come if any(e.consumer == n.name and e.producer not in fed for e in self._wanted.edges)]
+            if not late:
+                return come
+            come = [n for n in come if n not in late]
+
+    def _edges(self, nodes: Collection[str], waits: Collection[str]) -> tuple[Edge, ...]:
+        """Those of the plan after a step: what is wanted of `nodes`, but what has to do with a node that `waits` stays."""
+        said = {e.id: e for e in self._wanted.edges}
+        stay = {e.id for e in self._live.edges if {e.producer, e.consumer} & set(waits) or not self._may_move(e)}
+        found = {e.id: e for e in self._live.edges if e.id in said or e.id in stay}
+        for edge in self._wanted.edges:
+            if edge.id in found:
+                found[edge.id] = adjusted(found[edge.id], edge)
+            elif {edge.producer, edge.consumer} <= set(nodes) - set(waits) and self._may_move(edge):
+                found[edge.id] = edge
+        return tuple(e for e in found.values() if {e.producer, e.consumer} <= set(nodes))
+
+    def _may_move(self, edge: Edge) -> bool:
+        return may_move(self._live, self._wanted, edge)
+
+    def _links(self, plan: Plan) -> Iterable[tuple[Edge, str]]:
+        old, new = ({e.id: e for e in p.edges} for p in (self._live, plan))
+        yield from ((new[id], "comes") for id in new if id not in old)
+        yield from ((old[id], "goes") for id in old if id not in new)
+        yield from ((new[id], "changes") for id in new if id in old and new[id] != old[id])
+
+    # ---------------------------------------------------------------- what becomes of a node
+
+    def other_node(self) -> NextStep | None:
+        """A node that becomes another, or gets another number of replicas."""
+        live = self._live
+        for new in self._wanted.nodes:
+            old = self._there.get(new.name)
+            lines = list(of_node(old, new, fixed(live, old, new))) if old is not None else []
+            if old is None or not lines or not all(d.applies for d in lines):
+                continue
+            text = f"'{new.name}': {', '.join(d.text for d in lines)}"
+            if needs_process(old, new):
+                plan = self._with_processes(live, new, self._fresh(live, new.name, len(new.instances)))
+                edges = self._edges(self._there.keys(), self._turned - {new.name})
+                return NextStep(self._tidy(msgspec.structs.replace(plan, edges=edges)), text, (new.name,))
+            plan = msgspec.structs.replace(live, nodes=tuple(_keeping(n, new) if n is old else n for n in live.nodes))
+            return NextStep(self._tidy(scaled(plan, new.name, len(new.instances), self._known, self._number)), text)
+        return None
+
+    # ---------------------------------------------------------------- processes
+
+    def _ids(self, name: str, replicas: int = 0) -> tuple[str, ...]:
+        """Names for new processes of a node."""
+        count = replicas or len(self._to_be[name].instances)
+        ids = [name] if count == 1 else [f"{name}.{replica}" for replica in range(count)]
+        return tuple(f"{id}+{self._number}" if id in self._known else id for id in ids)
+
+    def _fresh(self, plan: Plan, name: str, replicas: int = 0) -> list[Instance]:
+        model = next(i for i in plan.instances if i.node == name)
+        return [self._endpoints.like(model, id, replica) for replica, id in enumerate(self._ids(name, replicas))]
+
+    def _with_processes(self, plan: Plan, new: PlannedNode, fresh: list[Instance]) -> Plan:
+        """The plan with all processes of a node new: the old ones leave when the new ones have taken over."""
+        node = msgspec.structs.replace(new, instances=tuple(i.id for i in fresh), source=plan.node(new.name).source)
+        instances = [i for i in plan.instances if i.node != new.name] + fresh
+        nodes = tuple(node if n.name == new.name else n for n in plan.nodes)
+        return msgspec.structs.replace(plan, nodes=nodes, instances=tuple(instances))
+
+    def _tidy(self, plan: Plan) -> Plan:
+        """In the order of the file, and everybody with the addresses that its links need."""
+        order = {name: place for place, name in enumerate(dict.fromkeys([*self._to_be, *self._there]))}
+        said = {edge.id: place for place, edge in enumerate(self._wanted.edges)}
+        queues = [e for e in plan.edges if e.link == "queue"]
+        takes, feeds = {e.consumer for e in queues}, {e.producer for e in queues}
+        instances = (self._endpoints.completed(i, i.node in takes, i.node in feeds) for i in plan.instances)
+        return msgspec.structs.replace(
+            plan,
+            nodes=tuple(sorted(plan.nodes, key=lambda n: order[n.name])),
+            instances=tuple(sorted(instances, key=lambda i: (order[i.node], i.replica))),
+            edges=tuple(sorted(plan.edges, key=lambda e: said.get(e.id, len(said)))),
+        )
 
 
 def replaced(live: Plan, wanted: Plan) -> list[str]:
     """The nodes that get new processes on the way from one plan to the other."""
     there = {n.name: n for n in live.nodes}
     return [
-        n.name for n in wanted.nodes if n.name in there and any(_of_node(there[n.name], n)) and _needs_process(there[n.name], n)
+        n.name for n in wanted.nodes if n.name in there and any(of_node(there[n.name], n)) and needs_process(there[n.name], n)
     ]
 
 
@@ -207,29 +201,3 @@ def processes_change(live: Plan, wanted: Plan) -> list[str]:
 
 def _keeping(old: PlannedNode, new: PlannedNode) -> PlannedNode:
     return msgspec.structs.replace(new, instances=old.instances, source=old.source)
-
-
-def _needs_process(old: PlannedNode, new: PlannedNode) -> bool:
-    keys = {path.partition(".")[0] for path, _, _ in _changed(old.config, new.config)}
-    if keys and keys <= set(old.changeable) and keys <= set(new.changeable):
-        new = msgspec.structs.replace(new, config=old.config)
-    return any(getattr(old, field) != getattr(new, field) for field in _PROCESS)
-
-
-def _replaced(live: Plan, new: PlannedNode, known: Collection[str], number: int) -> Plan:
-    """The plan with all processes of a node new: the old ones leave when the new ones have taken over."""
-    own = [i for i in live.instances if i.node == new.name]
-    handed_out = endpoints(live)
-    fresh = []
-    for replica in range(len(new.instances)):
-        id = new.name if len(new.instances) == 1 else f"{new.name}.{replica}"
-        fresh.append(handed_out.like(own[0], f"{id}+{number}" if id in known else id, replica))
-    instances: list[Instance] = []
-    for one in live.instances:
-        if one.node != new.name:
-            instances.append(one)
-        elif one is own[0]:
-            instances += fresh
-    node = msgspec.structs.replace(new, instances=tuple(i.id for i in fresh), source=live.node(new.name).source)
-    nodes = tuple(node if n.name == new.name else n for n in live.nodes)
-    return msgspec.structs.replace(live, nodes=nodes, instances=tuple(instances))

@@ -11,7 +11,7 @@ import msgspec
 from graph.control import Beat, TurnMark
 from graph.epoch import Epoch
 from graph.links.counts import ASTRAY, Counts, EdgeStatistics, upper_us
-from graph.plan import Edge, Instance, Plan
+from graph.plan import Edge, Former, Instance, Plan
 
 MARKS_KEPT = 100_000  # the newest; about ten thousand turns, so that a graph may run for months
 
@@ -28,13 +28,18 @@ class Report:
         self._dead: dict[str, Beat] = {}  # by instance, what its lives had counted that are over
         self._instances: dict[str, Instance] = {}  # all there ever were
         self._of_node: dict[str, list[str]] = {}
-        self._edges: dict[str, Edge] = {}
+        self._edges = {edge.id: edge for edge in plan.edges}
+        self._uses: dict[str, str] = {}
+        self._at_times: set[str] = set()  # edges that have not been there all the time
         self.replan(plan)
 
     def replan(self, plan: Plan) -> None:
         """The graph has become another; those who have left are still counted."""
         self._plan = plan
-        self._edges |= {edge.id: edge for edge in plan.edges}
+        edges = {edge.id: edge for edge in plan.edges}
+        self._at_times |= edges.keys() ^ self._edges.keys()
+        self._edges |= edges
+        self._uses |= {node.name: node.use for node in plan.nodes}
         self.know(plan.instances)
 
     def know(self, instances: Iterable[Instance]) -> None:
@@ -44,9 +49,21 @@ class Report:
                 self._instances[one.id] = one
                 self._of_node.setdefault(one.node, []).append(one.id)
 
-    def left(self, epoch: Epoch) -> list[Instance]:
-        """Those who take part no longer."""
-        return [one for one in self._instances.values() if not epoch.has(one.id)]
+    def former(self, epoch: Epoch) -> Former:
+        """Who takes part no longer, and what has not been there all the time: for the supervisor that may come after this."""
+        here = {node.name for plan in epoch.plans for node in plan.nodes}
+        return Former(
+            [one for one in self._instances.values() if not epoch.has(one.id)],
+            [edge for id, edge in self._edges.items() if id in self._at_times],
+            {name: use for name, use in self._uses.items() if name not in here},
+        )
+
+    def remember(self, former: Former) -> None:
+        """The same, from the supervisor before."""
+        self.know(former.instances)
+        self._at_times |= {edge.id for edge in former.edges}
+        self._edges = {edge.id: edge for edge in former.edges} | self._edges
+        self._uses = former.uses | self._uses
 
     def spawned(self, instance: str, pid: int, life: int) -> None:
         self._restarts[instance] = life
@@ -71,7 +88,7 @@ class Report:
             elif edge.link == "stream":
                 of_it.dropped += of_it.depth
             of_it.depth = 0
-        self._dead[instance] = _sum(self._dead.get(instance, Beat()), Beat(sent, edges))
+        self._dead[instance] = _sum(self._dead.get(instance, Beat()), Beat(sent, edges, heard=heard))
 
     def add(self, instance: str, beat: Beat) -> None:
         self._beats[instance] = beat
@@ -114,7 +131,7 @@ class Report:
         return {
             "instance": instance.id,
             "node": instance.node,
-            "use": self._plan.node(instance.node).use,
+            "use": self._uses[instance.node],
             "pid": self.pid(instance.id),
             "restarts": self.restarts(instance.id),
         }
@@ -139,8 +156,8 @@ class Report:
                 for beat in (self._beats.get(instance), self._dead.get(instance)):
                     if beat is None:
                         continue
-                    if node == edge.producer and edge.link == "stream":
-                        total.sent += beat.sent.get(edge.port, 0)
+                    if edge.link == "stream":
+                        total.sent += self._sent(edge, node, beat)
                     if edge.id in beat.edges:
                         total.add(beat.edges[edge.id])
                         if edge.link == "queue" and node != edge.producer:  # it counts what its producer has not heard of
@@ -149,6 +166,13 @@ class Report:
             # What was sent to it and is not accounted for went with it, and nobody else knew of it.
             total.dropped += max(0, total.sent - total.delivered - total.dropped - total.stale - total.rejected - total.depth)
         return total
+
+    def _sent(self, edge: Edge, node: str, beat: Beat) -> int:
+        """What an instance adds to what was sent on a stream: where that was not there all the time, its listeners know what
+        was said meanwhile."""
+        if edge.id in self._at_times:
+            return beat.heard.get(f"{edge.producer}.{edge.port}", 0) if node == edge.consumer else 0
+        return beat.sent.get(edge.port, 0) if node == edge.producer else 0
 
     def _lost_a_consumer(self, edge: Edge) -> bool:
         """True when an instance that listened to a stream is not there any more."""
@@ -169,7 +193,8 @@ def _sum(one: Beat, other: Beat) -> Beat:
         for beat in (one, other):
             if edge in beat.edges:
                 edges[edge].add(beat.edges[edge])
-    return Beat(sent, edges)
+    heard = {source: one.heard.get(source, 0) + other.heard.get(source, 0) for source in one.heard | other.heard}
+    return Beat(sent, edges, heard=heard)
 
 
 def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:

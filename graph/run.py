@@ -16,6 +16,7 @@ import zmq
 
 from graph.commands import Answer, Apply, Ask, CommandServer, Line, Request, Scale
 from graph.control import Beat, ControlServer, Failed, Gone, Heard
+from graph.differences import differences
 from graph.epoch import Epoch
 from graph.errors import NodeError, VoicegraphError
 from graph.events import (
@@ -45,7 +46,7 @@ from graph.logs import level as log_level
 from graph.member import Found
 from graph.orders import cannot_apply, events_of, refusal, scaling
 from graph.plan import Plan
-from graph.replan import differences, wanted_of
+from graph.replan import wanted_of
 from graph.report import Report
 from graph.rundir import NodeProcess, RunDir
 from graph.serving import Serving
@@ -161,7 +162,7 @@ class _Runner:
 
     def _adopt(self, found: dict[str, NodeProcess], plan: Plan) -> list[Action]:
         alive = self._directory.alive()
-        self._report.know(self._directory.read_left())
+        self._report.remember(self._directory.read_former())
         for instance, process in found.items():
             takes_part = self._epoch.has(instance)
             for life in range(process.life + (not takes_part)):
@@ -316,7 +317,7 @@ class _Runner:
         self._epoch = epoch
         for plan in reversed(epoch.plans):  # who leaves is counted to its end, and beyond
             self._report.replan(plan)
-        self._directory.write_left(self._report.left(epoch))
+        self._directory.write_former(self._report.former(epoch))
         self._directory.write_epoch(epoch)
         self._launcher.replan(epoch)
 

@@ -20,13 +20,13 @@ import msgspec
 
 from graph.epoch import Epoch
 from graph.errors import VoicegraphError
-from graph.plan import Instance, Plan
+from graph.plan import Former, Plan
 
 SOCKET_PATH_MAX = 107  # bytes, sun_path of unix(7) less the closing zero
 LOCK = "lock"
 FILE_PLAN = "file.msgpack"  # as it was read from the file
 EPOCH = "epoch.msgpack"
-LEFT = "left.msgpack"
+FORMER = "former.msgpack"
 SCRATCH = "scratch"  # a link
 RINGS = "rings"  # a link, or a folder
 
@@ -188,17 +188,17 @@ class RunDir:
     def read_plan(self) -> Plan:
         return self.read_epoch().plan
 
-    def write_left(self, instances: list[Instance]) -> None:
-        """Those who have left the graph in the course of the run: what they have counted still counts."""
-        half = self.path / f"{LEFT}.new"
-        half.write_bytes(msgspec.msgpack.encode(instances))
-        half.rename(self.path / LEFT)
+    def write_former(self, former: Former) -> None:
+        """What has left the graph in the course of the run: what it has counted still counts."""
+        half = self.path / f"{FORMER}.new"
+        half.write_bytes(msgspec.msgpack.encode(former))
+        half.rename(self.path / FORMER)
 
-    def read_left(self) -> list[Instance]:
+    def read_former(self) -> Former:
         try:
-            return msgspec.msgpack.decode((self.path / LEFT).read_bytes(), type=list[Instance])
+            return msgspec.msgpack.decode((self.path / FORMER).read_bytes(), type=Former)
         except FileNotFoundError:
-            return []
+            return Former()
 
     def known(self) -> set[str]:
         """All instances that were ever started in this run."""

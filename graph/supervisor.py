@@ -415,7 +415,7 @@ class Supervisor:
         """Turn the graph into another, in one step; call when no change is under way."""
         told = self.changes.begin(event)
         self._replan()
-        return [*told, *(a for id in sorted(self.changes.epoch.joining) for a in self._spawn(self.members[id], now_s))]
+        return [*told, *self._start_waiting(now_s)]
 
     def _replan(self) -> None:
         """Another plan is in force."""

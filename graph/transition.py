@@ -31,7 +31,7 @@ class Transition:
     epoch: Epoch
     members: dict[str, Member]
     text: str = ""  # what changes, for the user
-    replaces: str = ""  # a node all of whose processes are new
+    fresh: tuple[str, ...] = ()  # nodes all of whose processes are new
     goes_back: bool = False  # it undoes an earlier one
     stage: Stage = "meeting"
     error: str = ""  # why it was undone

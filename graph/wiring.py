@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from typing import Any
 
@@ -20,14 +20,12 @@ from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
 from graph.links.stream import StreamOut, topics_of
 from graph.links.taking import QueueIn
-from graph.message import BodyDecoder, now_ns
+from graph.message import BodyDecoder
 from graph.node import Node
 from graph.plan import Edge, Instance
 from graph.rundir import RunDir
 
 SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
-LEAVE_NS = 15_000_000_000  # that whoever is not in the plan any more may take to leave
-FORGET_NS = 5_000_000_000  # after an instance has left: by then all has been read that it has said
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
 
@@ -52,11 +50,14 @@ class Wiring:
         self._run = run
         self._endpoint = run.endpoint
         self._foreign = {i.id for i in epoch.instances if epoch.node(i.id).command}  # they map no memory of ours
-        self._into = into = [e for e in epoch.edges if e.consumer == instance.node]
-        self._out = out = [e for e in epoch.edges if e.producer == instance.node]
+        self._cls = cls
+        self._set_aside = set_aside
+        self._committed = epoch.committed
+        quits = {e.id for e in epoch.quits(instance.id)} if epoch.committed else ()
+        self._into = into = [e for e in epoch.into(instance.id) if e.id not in quits]
+        self._out = out = epoch.out(instance.id)
         self._absent: set[str] = set()  # instances that have failed or were stopped
-        self._to_leave: dict[str, int] = {}  # by instance that is not in the plan any more, when it must have gone
-        self._gone: dict[str, int] = {}  # by instance that has left, when its links may be taken down
+        self._loaded = False
         self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
@@ -82,32 +83,33 @@ class Wiring:
             self._payloads_in,
             self._left_behind,
         )
-        self.credit = CreditIn(self.context, self._endpoint(instance.credit)) if instance.credit else None
-        self.queues_in = self._make_queues_in(life, cls.repeatable) if instance.work else None
-        self.queues_out: dict[str, list[QueueOut]] = {}
+        self.credit: CreditIn | None = None
+        self.queues_in: QueueIn | None = None
+        self._queues_out: list[QueueOut] = []
+        self.queues_out: dict[str, list[QueueOut]] = {}  # by port, those that are in use
+        self.routes: dict[str, Route] = {}
+        self._bind_queues()
         for edge in out:
-            if edge.link == "queue":
-                self.queues_out.setdefault(edge.port, []).append(self._make_queue_out(edge, life, set_aside))
-        self._queues_out = [queue for queues in self.queues_out.values() for queue in queues]
-        inputs = cls.inputs()
-        self.routes = {
-            e.id: Route(e, BodyDecoder(inputs[e.input].kinds), inputs[e.input].interrupts, self.counts.edges[e.id])
-            for e in into
-        }
+            if edge.link == "queue" and not (epoch.committed and edge.id in epoch.going and self._stays):
+                self._queues_out.append(self._make_queue_out(edge))
+        self._use_queues()
         for edge in into:
             self._listen(edge)
         for producer, source in self._departed:
             self.streams_in.missed(producer, source, run.last_life(producer))
         self.streams_in.subscribe_notices()
-        if epoch.committed:
-            self.part_queues()
+
+    @property
+    def _stays(self) -> bool:
+        """True of an instance that was there before the change and will be there when it is done."""
+        return self.instance not in self.epoch.leaving | self.epoch.joining
 
     def _stream_consumers(self) -> set[str]:
-        return {i.id for e in self._out if e.link == "stream" for i in self._instances(e.consumer)}
+        return {i.id for e in self._out if e.link == "stream" for i in self.epoch.consumers(e)}
 
     def _comes(self, instance: str) -> bool:
-        """True of one that joins a running graph: it may take long to load, and nobody waits for it."""
-        return self.epoch.before is not None and instance in self.epoch.joining
+        """True of one that joins a running graph: it may take long to load, and nobody waits for it who is there already."""
+        return instance in self.epoch.joining and self.instance not in self.epoch.joining
 
     def _make_counts(self, life: int, ports: list[str]) -> Counts:
         # What was sent since the former life died is lost, and will be seen to be. A life that was killed before it had
@@ -119,19 +121,22 @@ class Wiring:
             sources = {source for _, source in expected}
             self._departed = [key for key in former.expecting if key[1] in sources and not self.epoch.has(key[0])]
         index = Index(
-            edges=[e.id for e in self._into] + [e.id for e in self._out if e.link == "queue"],
+            edges=self._counted(),
             lanes=self._lanes(),
             sending=ports,
             expecting=expected + self._departed,
         )
         return Counts.create(self._run.counts(self._me.id, life), index, former)
 
+    def _counted(self) -> list[str]:
+        return [e.id for e in self._into] + [e.id for e in self._out if e.link == "queue"]
+
     def _lanes(self) -> list[tuple[str, str]]:
-        return [(e.id, p.id) for e in self._into if e.link == "queue" for p in self._instances(e.producer)]
+        return [(e.id, p.id) for e in self._into if e.link == "queue" for p in self.epoch.producers(e)]
 
     def _expected(self) -> list[tuple[str, str]]:
         streams = (e for e in self._into if e.link == "stream")
-        return sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self._instances(e.producer)})
+        return sorted({(p.id, f"{e.producer}.{e.port}") for e in streams for p in self.epoch.producers(e)})
 
     def _left_behind(self, producer: str, life: int) -> dict[str, int] | None:
         """What a life of a producer has sent, from its own counters."""
@@ -141,8 +146,8 @@ class Wiring:
 
     def _make_payloads(self, run: RunDir, life: int) -> None:
         capacity = self._plan.shared_memory
-        ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and self._out else None
-        ring_in = RingIn(run.rings, self._me.id, life) if capacity and self._into else None
+        ring_out = RingOut(run.rings, self._me.id, life, capacity) if capacity and self._cls.outputs() else None
+        ring_in = RingIn(run.rings, self._me.id, life) if capacity and self._cls.inputs() else None
         self._payloads_out = PayloadsOut(ring_out, self._readers, self._foreign)
         self._payloads_in = PayloadsIn(ring_in)
 
@@ -152,7 +157,7 @@ class Wiring:
         found = set()
         for edge in self._out:
             if (edge.port, edge.link) == (port, "stream"):
-                consumers = self._instances(edge.consumer)
+                consumers = self.epoch.consumers(edge)
                 if self._foreign and not self._foreign.isdisjoint(c.id for c in consumers):
                     return None
                 for consumer in consumers:
@@ -161,64 +166,79 @@ class Wiring:
                         found.add(consumer.id)
         return found
 
-    def _make_queues_in(self, life: int, repeatable: bool) -> QueueIn:
-        return QueueIn(
-            self.context,
-            self._me.id,
-            life,
-            self._endpoint(self._me.work),
-            self._plan.max_message,
-            lambda edge, producer: self.counts.lanes[edge, producer],
-            self._payloads_in,
-            repeatable,
-        )
+    def _bind_queues(self) -> None:
+        """Where work and acknowledgements come in, once there is an edge that needs it."""
+        me = self._me = self.epoch.instance(self.instance)
+        if me.credit and self.credit is None:
+            self.credit = CreditIn(self.context, self._endpoint(me.credit))
+        if me.work and self.queues_in is None:
+            self.queues_in = QueueIn(
+                self.context,
+                me.id,
+                self._life,
+                self._endpoint(me.work),
+                self._plan.max_message,
+                lambda edge, producer: self.counts.lanes[edge, producer],
+                self._payloads_in,
+                self._cls.repeatable,
+            )
 
-    def _make_queue_out(self, edge: Edge, life: int, set_aside: Callable[[Edge, list[Parcel]], None]) -> QueueOut:
-        takers = [taker for taker in self._instances(edge.consumer) if not self._comes(taker.id)]
+    def _make_queue_out(self, edge: Edge) -> QueueOut:
+        takers = [taker for taker in self.epoch.consumers(edge) if not self._comes(taker.id)]
         queue = QueueOut(
             self.context,
             edge,
-            (self._me.id, life),
+            (self.instance, self._life),
             takers,
             [self._endpoint(t.work) for t in takers],
             self.counts.edges[edge.id],
             self._payloads_out,
-            set_aside,
+            self._set_aside,
         )
-        for taker in self._instances(edge.consumer):
+        for taker in self.epoch.consumers(edge):
             queue.meet(taker.id, self._endpoint(taker.work))
         return queue
 
-    def _instances(self, node: str) -> list[Instance]:
-        return self.epoch.of(node)
+    def _use_queues(self) -> None:
+        """Which queues a message goes to: a link that comes is used once the hand-over has begun, one that goes until then."""
+        unused = self.epoch.going if self._committed else self.epoch.coming
+        self.queues_out = {}
+        for queue in self._queues_out:
+            if queue.edge.id not in unused or not self._stays:
+                self.queues_out.setdefault(queue.edge.port, []).append(queue)
 
     def _listen(self, edge: Edge) -> None:
-        producers = self._instances(edge.producer)
-        route = self.routes[edge.id]
-        for producer in producers:
-            if producer.id in self._foreign:
-                continue
+        taken = self._cls.inputs()[edge.input]
+        if edge.id not in self.routes:
+            self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, self.counts.edges[edge.id])
+        if edge.link == "stream":
+            new = edge.id in self.epoch.coming  # what came before is not for us: listened to as what is gained
+            there = [p for p in self.epoch.producers(edge) if not self._comes(p.id)]
+            share = frozenset[int]() if new else self.epoch.share(self.instance).now
+            self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], share)
+        for producer in self.epoch.producers(edge):
+            self._meet_producer(edge, producer)
+
+    def _meet_producer(self, edge: Edge, producer: Instance) -> None:
+        if producer.id not in self._foreign:
             self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
         if edge.link == "queue" and self.queues_in is not None:
-            self.queues_in.add(route, [(p.id, self._endpoint(p.credit)) for p in producers], self._shared)
+            self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
         else:
-            share = self.epoch.share(self._me.id)
-            there = [(p.id, self._endpoint(p.out)) for p in producers if not self._comes(p.id)]
-            self.streams_in.add(route, there, share.now)
-            for producer in producers:
-                self.streams_in.meet(route, producer.id, self._endpoint(producer.out), comes=True)
+            self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out), self._comes(producer.id))
 
     @property
     def _shared(self) -> bool:
         """True where there are other replicas of this node."""
-        return len(self._instances(self._me.node)) > 1
+        return len(self.epoch.of(self._me.node)) > 1
 
     def greet(self) -> None:
         """Loaded: whoever gives out work may begin, and what we gain is listened to. (Before, nobody would read it: the
         sockets would fill up, and drop what is needed later.)"""
+        self._loaded = True
         if self.queues_in is not None:
             self.queues_in.greet()
-        self._gain()
+        self.gain()
 
     @property
     def ready(self) -> bool:
@@ -229,7 +249,12 @@ class Wiring:
     @property
     def awaited(self) -> dict[str, set[str]]:
         """By input edge, the producer instances whose end the drain waits for."""
-        return {e.id: {p.id for p in self._instances(e.producer)} for e in self._into if not e.feedback}
+        return {e.id: {p.id for p in self.epoch.producers(e)} for e in self._into if not e.feedback}
+
+    @property
+    def linked(self) -> list[str]:
+        """The input edges that there are now."""
+        return [edge.id for edge in self._into]
 
     def poller(self, *descriptors: Any) -> zmq.Poller:
         """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""
@@ -280,8 +305,6 @@ class Wiring:
         for queue in self._queues_out:
             queue.absent(notice.instance, notice.final)
         edges = tuple(edge.id for edge in self._into)
-        if notice.final and all(notice.instance != i.id for i in self.epoch.plan.instances):
-            self._left(notice.instance)
         return Ended(notice.instance, edges) if notice.final and edges else None
 
     def expected(self, instance: str) -> None:
@@ -291,96 +314,22 @@ class Wiring:
         for queue in self._queues_out:
             queue.expected(instance)
 
-    # ---------------------------------------------------------------- a change of the plan
-
-    def replan(self, epoch: Epoch) -> None:
-        """Meet those that come; during a change those that leave stay, and after it they are forgotten."""
-        for instance in {i.id for i in self.epoch.instances} - {i.id for i in epoch.instances}:
-            # Who left has gone before the change was done, though we may not have been there to hear of it; who came and is
-            # sent away has so much time, or until the supervisor says that it has gone.
-            self._to_leave.setdefault(instance, now_ns() + (0 if instance in self.epoch.leaving else LEAVE_NS))
-        for one in epoch.instances:  # a name that is given again is of somebody else
-            self._to_leave.pop(one.id, None)
-            self._gone.pop(one.id, None)
-        self.epoch, self._plan = epoch, epoch.plan
-        self._into = [e for e in epoch.edges if e.consumer == self._me.node]
-        self._out = [e for e in epoch.edges if e.producer == self._me.node]
-        self._consumers = self._stream_consumers()
-        self._readers.cache_clear()
-        known = self.counts
-        known.extend(
-            Index(
-                lanes=[key for key in self._lanes() if key not in known.lanes],
-                expecting=[key for key in self._expected() if key not in known.expecting],
-            )
-        )
-        for edge in self._into:
-            for producer in self._instances(edge.producer):
-                self._meet_producer(edge, producer)
-        for queue in self._queues_out:
-            for taker in self._instances(queue.edge.consumer):
-                queue.meet(taker.id, self._endpoint(taker.work))
-        if self.queues_in is not None:
-            self.queues_in.share(self._shared)
-        self.streams_in.let_go(epoch.share(self._me.id).then)
-        self._gain()
-
-    def _gain(self) -> None:
-        gained = self.epoch.share(self._me.id).then - self.streams_in.partitions
-        if gained and any(e.link == "stream" for e in self._into):
-            self.streams_in.gain(gained, self.epoch.number)
-
-    def _meet_producer(self, edge: Edge, producer: Instance) -> None:
-        if producer.id not in self._foreign:
-            self._payloads_in.attach(producer.id, edge.id if edge.link == "queue" else STREAM)
-        if edge.link == "queue" and self.queues_in is not None:
-            self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
-        else:
-            self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out), self._comes(producer.id))
+    def gain(self) -> None:
+        """Listen to what will be ours, and hold it back until it is."""
+        then = self.epoch.share(self.instance).then
+        if self.streams_in.lacks(then):
+            self.streams_in.gain(then, self.epoch.number)
 
     @property
     def node(self) -> str:
         """The name of the node that this is an instance of."""
         return self._me.node
 
-    def ended_by_parting(self) -> Iterator[Ended]:
-        """What has ended for us when all our streams are another's: they, and queues of producers that are not there."""
-        for edge in self._into:
-            for producer in self._instances(edge.producer):
-                if edge.link == "stream" or producer.id in self._absent:
-                    yield Ended(producer.id, (edge.id,))
-
-    def follow(self, giver: str, life: int, said: dict[str, int]) -> None:
-        """What we publish from now on comes behind what another instance of the node has said."""
-        self.streams_out.follow(self._consumers, giver, life, said)
-
-    def part_queues(self) -> None:
-        """The hand-over has begun: takers that leave get nothing more."""
-        for queue in self._queues_out:
-            queue.part(self.epoch.leaving)
-
-    def _left(self, instance: str) -> None:
-        """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
-        self._to_leave.pop(instance, None)
-        self.streams_out.absent(instance)
-        self.streams_in.absent(instance, True)
-        for queue in self._queues_out:
-            queue.forget(instance)
-        self._gone[instance] = now_ns() + FORGET_NS
-
     def look(self, now_ns: int, deliver: Callable[[Arrival | Ended], None]) -> None:
         """To be called now and then, for what has been waited for long enough."""
         if self.queues_in is not None:
             self.queues_in.look(now_ns)
         self.streams_in.look(deliver)
-        for instance in [one for one, due_ns in self._to_leave.items() if now_ns >= due_ns]:
-            self._left(instance)
-            deliver(Ended(instance, tuple(edge.id for edge in self._into)))
-        for instance in [one for one, due_ns in self._gone.items() if now_ns >= due_ns]:
-            del self._gone[instance]
-            self.streams_in.forget(instance)
-            if self.queues_in is not None:
-                self.queues_in.forget(instance)
 
     @property
     def trouble(self) -> str:

@@ -27,8 +27,8 @@ from graph.loop import Loop, Stopped
 from graph.node import Node
 from graph.plan import Edge, Instance, PlannedNode
 from graph.registry import load_class
+from graph.rewiring import Rewiring
 from graph.rundir import RunDir
-from graph.wiring import Wiring
 
 
 def main(run_dir: Path, instance_id: str, life: int, fallback: bool = False, epoch: Epoch | None = None) -> int:
@@ -97,7 +97,7 @@ class _Worker:
         cls = load_class(planned.target)
         if planned.resources.cwd is not None:  # not before: its module may lie where `graph run` was started
             os.chdir(Path(planned.resources.cwd).expanduser())
-        wiring = Wiring(self._epoch, self._instance, self._life, cls, self._dir, self._set_aside)
+        wiring = Rewiring(self._epoch, self._instance, self._life, cls, self._dir, self._set_aside)
         origin = Origin(self._origin_name(cls), wiring.counts.origin)
         node: Node | None = None
         try:

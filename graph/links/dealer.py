@@ -73,12 +73,10 @@ class Dealer:
     """The producer's end of one queue edge. Takers may come (`join`) and go (`close`, `remove`) at any time."""
 
     def __init__(self, edge: Edge, takers: Sequence[str]) -> None:
-        self._depth = edge.depth
-        self._when_full = edge.when_full
+        self.adjust(edge)
         self._keeps = edge.delivery == "at_least_once"
         self._ordered = edge.order == "session"
         self._tracks = self._keeps or self._ordered
-        self._give_up_after = edge.give_up_after
         self._waiting: deque[Parcel] = deque()
         self._unfinished = 0  # waiting, in hand, or kept
         self._put = 0
@@ -95,6 +93,12 @@ class Dealer:
         self._regroup()
         for lane in self.lanes.values():
             lane.window, lane.slowest_us = self._guess
+
+    def adjust(self, edge: Edge) -> None:
+        """What may change while messages flow."""
+        self._depth = edge.depth
+        self._when_full = edge.when_full
+        self._give_up_after = edge.give_up_after
 
     def _regroup(self) -> None:
         """Who may be given messages has changed."""

@@ -277,7 +277,7 @@ class Hearing:
     def settle(self) -> None:
         """Nothing more will be read: what dead producers had sent and has not come is lost."""
         for instance, producer in self._producers.items():
-            known = max(0, *(cells[LIFE] - 1 for cells in producer.cells.values()))
+            known = max([0, *(cells[LIFE] - 1 for cells in producer.cells.values())])
             for life in sorted({known, *producer.gone}):
                 self._settle(producer, instance, life)
 
@@ -338,7 +338,8 @@ class Hearing:
         producer = self._producers.get(instance)
         if producer is None:
             return
-        for life in sorted({max(0, *(cells[LIFE] - 1 for cells in producer.cells.values())), *producer.gone}):
+        known = max([0, *(cells[LIFE] - 1 for cells in producer.cells.values())])
+        for life in sorted({known, *producer.gone}):
             self._settle(producer, instance, life)
         self._socket.disconnect(producer.endpoint)
         if producer.answer:

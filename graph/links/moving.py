@@ -5,7 +5,7 @@ What is gained is listened to before it is ours, and held back until whoever had
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from graph.errors import MessageError
 from graph.handover import Position
 from graph.links.base import Arrival, Ended, header_of
 from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE
-from graph.links.hearing import Hearing, Producer, partition_in, topics_in
+from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
 from graph.message import now_ns
@@ -86,6 +86,43 @@ class StreamIn(Hearing):
             self._socket.unsubscribe(self._asked)
         self._asked = f"?{self._instance}/{number}".encode()  # an answer to an earlier question may be on its way
         self._socket.subscribe(self._asked)
+
+    def lacks(self, partitions: frozenset[int]) -> bool:
+        """True where not all of these partitions are ours, of some stream."""
+        return any(partitions - mine for mine in self._partitions.values())
+
+    @property
+    def gaining(self) -> bool:
+        """True while something is held back that will be ours."""
+        return bool(self._gained.topics)
+
+    def begin(self, sources: Collection[bytes], deliver: Callable[[Arrival | Ended], None]) -> None:
+        """Go on, where its producers have told that our hearing begins, with streams that we gain and nobody had before.
+
+        :param sources: as `<node>.<port>`.
+        """
+        gained = [topic for topic in self._gained.topics.values() if topic.source in sources]
+        for instance, producer in self._producers.items():
+            if instance in self._starts:
+                self._begin_at(instance, producer, gained, self._starts[instance])
+        self._own(gained, deliver)
+
+    def quit(self, sources: Collection[bytes]) -> None:
+        """Listen to these streams no longer, for good."""
+        for source in sources:
+            for topic in topics_in(source, self._partitions.pop(source, ALL), []):
+                self._parted.add(topic.name)
+                self._topics.pop(topic.name, None)
+                self._behind.pop(topic.name, None)
+                for holding in (self._gained, self._late):
+                    holding.release([topic.name])
+            self._subscribe(source, frozenset())
+            self._routes.pop(source, None)
+            for instance, producer in list(self._producers.items()):
+                producer.cells.pop(source, None)
+                producer.routes = [route for route in producer.routes if source_of(route) != source]
+                if not producer.routes:
+                    self.forget(instance)
 
     def let_go(self, then: frozenset[int]) -> None:
         """What was to be gained is not, but for what lies in `then`."""
@@ -173,6 +210,9 @@ class StreamIn(Hearing):
             position = heard.get(instance) or self._starts.get(instance)
             if position is not None:
                 self._begin_at(instance, producer, gained, position)
+        self._own(gained, deliver)
+
+    def _own(self, gained: list[Topic], deliver: Callable[[Arrival | Ended], None]) -> None:
         for topic in gained:
             self._partitions[topic.source] |= {topic.partition}
             self._topics[topic.name] = topic

@@ -100,6 +100,7 @@ class QueueOut:
         self._sockets = {taker: self._connect(taker) for taker in self._endpoints}
         self._lives: dict[str, int] = {}  # of the takers, the newest known to have died
         self._closed: set[str] = set()  # takers that get nothing more, and have not been told so
+        self.retired = False  # the link goes: it takes no more, and what it has is brought to its end
         self._ended = False
         self._abandoned = False  # no taker will ever come back
 
@@ -142,6 +143,10 @@ class QueueOut:
         :returns: False when the queue is full and must block: deliver credits, then push again.
         """
         dealer, cells = self._dealer, self.cells
+        if self.retired:  # since the message began to wait here
+            if receipt is not None:
+                receipt.close_one()
+            return True
         if dealer.deserted and (self._abandoned or not self.keeps):
             self._answer_for([Parcel(header, body, payload, receipt=receipt)])
             cells[SENT] += 1
@@ -175,6 +180,23 @@ class QueueOut:
         self.cells[DEPTH] = self._dealer.depth
         if self._closed:
             self._end_emptied()
+        if self.retired:
+            self._end_retired()
+
+    def retire(self) -> None:
+        """The link goes: takers finish what there is, and are then told that it is all."""
+        self.retired = True
+        self._end_retired()
+
+    def _end_retired(self) -> None:
+        if self._dealer.settled and not self._ended:
+            self.end()
+
+    def adjust(self, edge: Edge) -> None:
+        """Go by other settings (`depth`, `when_full`, `give_up_after`) of the same link from now on."""
+        if edge != self.edge:
+            self.edge = edge
+            self._dealer.adjust(edge)
 
     def meet(self, taker: str, endpoint: str) -> None:
         """A taker comes; it is given messages from its hello on."""
@@ -281,6 +303,8 @@ class QueueOut:
 
     def end(self) -> None:
         """Tell every taker that nothing more will come; call when `settled`. Those that come later are told then."""
+        if self._ended:
+            return
         self._ended = True
         for taker in self._sockets:
             self._end(taker)

@@ -52,7 +52,8 @@ class TakerLane:
     cells: Cells
     tracks: bool  # its producer wants to know which messages are done
     eager: bool  # its producer has others to give its messages to, and waits for this taker's word
-    depth: int
+    depth: int  # of the link
+    most: int  # messages that a producer may ever have under way: `depth` may have been more
     part: int  # of a lone taker's credit, that it holds back acknowledgements for
     batch: int = 1  # messages to acknowledge together
     slowest_us: int = 0  # what its producer makes of our words
@@ -127,7 +128,7 @@ class QueueIn:
             cells = self._lane_cells(edge.id, instance)
             clear(cells)
             credit_socket = self._credit_socket(instance, endpoint)
-            lane = TakerLane(edge.id, instance, credit_socket, cells, tracks, shared, edge.depth, part)
+            lane = TakerLane(edge.id, instance, credit_socket, cells, tracks, shared, edge.depth, edge.depth, part)
             lane.reckon(0)
             taking.lanes[instance] = lane
 
@@ -152,6 +153,20 @@ class QueueIn:
                 lane.eager = shared
                 lane.reckon(0)
 
+    def allow(self, edge: str, depths: Sequence[int]) -> None:
+        """The `depth` of a link is one of these: producers learn of a change sooner or later than we do."""
+        taking = self._edges.get(edge.encode())
+        for lane in taking.lanes.values() if taking is not None else ():
+            lane.depth, lane.most = min(depths), max(lane.most, *depths)
+            lane.reckon(0)
+
+    def drop(self, edge: str) -> None:
+        """A link is no more."""
+        taking = self._edges.pop(edge.encode(), None)
+        for lane in taking.lanes.values() if taking is not None else ():
+            if lane.held_back:
+                self._tell(lane)
+
     def forget(self, producer: str) -> None:
         """A producer has left; what it was owed it does not wait for any more."""
         push = self._producers.pop(producer, None)
@@ -165,7 +180,8 @@ class QueueIn:
 
     def floor(self, edge: str, origin: str) -> int:
         """Up to which number an origin's messages are finished with, as far as is known here."""
-        receipts = self._edges[edge.encode()].receipts
+        taking = self._edges.get(edge.encode())
+        receipts = taking.receipts if taking is not None else None
         return receipts.floors.get(origin, 0) if receipts is not None else 0
 
     def receive(self, deliver: Callable[[Arrival | Ended], None], most: int = HANDFUL) -> None:
@@ -191,7 +207,7 @@ class QueueIn:
             if header.life != lane.cells[LANE_LIFE]:
                 self._new_life(lane, header.life)
             missing = missing_before(header, lane.expected)
-            if lane.expected - lane.cells[FREED] >= route.edge.depth:
+            if lane.expected - lane.cells[FREED] >= lane.most:
                 raise MessageError(f"'{header.instance}' has no credit left")
         except MessageError as error:
             route.rejected(error)
@@ -202,7 +218,7 @@ class QueueIn:
             lane.cells[COUNTED] += missing
             lane.cells[FREED] += missing
             if lane.tracks:
-                lane.done += range(header.seq - min(missing, route.edge.depth), header.seq)
+                lane.done += range(header.seq - min(missing, lane.most), header.seq)
         try:
             check_length(frames, self._max_message)
             payload = self._payloads.read(header, frames, lane.edge)
@@ -306,7 +322,8 @@ class QueueIn:
     def _done(self, receipt: Receipt) -> None:
         """All that a message caused has been acknowledged: none of its copies need be kept."""
         for taken in receipt.copies:
-            lane = self._edges[taken.edge.encode()].lanes.get(taken.producer)
+            taking = self._edges.get(taken.edge.encode())
+            lane = taking.lanes.get(taken.producer) if taking is not None else None
             if lane is not None and taken.life == lane.cells[LANE_LIFE]:
                 lane.done.append(taken.seq)
                 self._later(lane)

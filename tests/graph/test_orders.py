@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from graph.commands import Scale
+from graph.differences import differences
 from graph.orders import cannot_apply, refusal
 from graph.plan import Plan
-from graph.replan import differences, next_step
+from graph.replan import next_step
 from graph.supervisor import Supervisor
 
 from .test_replan import plan

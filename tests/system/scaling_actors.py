@@ -85,3 +85,31 @@ class Book(Node):
 
     def close(self) -> None:
         self._file.close()
+
+
+class TwoBook(Book):
+    """The same, with a second book for another input."""
+
+    y = Input(Tallied, required=False)
+
+    def setup(self) -> None:
+        super().setup()
+        self._other = self.config.file.with_name(self.config.file.name + ".y").open("a", buffering=1)
+
+    def on_y(self, message: Message[Tallied]) -> None:
+        body = message.body
+        self._other.write(f"{message.session} {body.n} {body.count} {body.by} {body.label}\n")
+
+    def close(self) -> None:
+        super().close()
+        self._other.close()
+
+
+class Again(Node):
+    """Passes on what it hears."""
+
+    x = Input(Tallied)
+    out = Output(Tallied)
+
+    def on_x(self, message: Message[Tallied]) -> Outgoing:
+        return self.out(message.body)

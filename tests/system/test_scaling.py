@@ -24,8 +24,8 @@ nodes:
 Line = tuple[str, int, int, str]
 
 
-def book(folder: Path) -> list[Line]:
-    file = folder / "book.txt"
+def book(folder: Path, name: str = "book.txt") -> list[Line]:
+    file = folder / name
     lines = (
         [line.split() for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")] if file.exists() else []
     )

@@ -86,7 +86,9 @@ class Consumer:
             leaving=(),
             bequests={self.instance: {}},
             has=lambda me: True,
-            node=lambda me: SimpleNamespace(config={}),
+            node=lambda me: SimpleNamespace(config={}, source=False),
+            has_heirs=lambda me: True,
+            quits=lambda me: [],
             share=lambda me: Share(self.streams_in.partitions, mine),
         )
 
@@ -108,8 +110,16 @@ class Consumer:
             for producer in self.producers:
                 producer.welcome(self, self.asked[1:])
 
-    def part_queues(self) -> None:
+    retired = True
+
+    def commit(self) -> None:
         pass
+
+    def begin(self, deliver: Any) -> None:
+        pass
+
+    def quit(self) -> list[Any]:
+        return []
 
     def follow(self, giver: str, life: int, said: dict[str, int]) -> None:
         pass
