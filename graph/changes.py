@@ -18,8 +18,6 @@ from graph.plan import Plan
 from graph.replan import next_step
 from graph.transition import Transition
 
-PROBATION_S = 10.0  # that a new version of a node has to live before the one before it is forgotten
-
 
 @dataclass(frozen=True)
 class Probation:
@@ -41,7 +39,8 @@ class Changes:
     wanted: Plan | None = None  # what the graph is to become, step by step
     known: set[str] = field(default_factory=set)  # all instances there ever were
     _probation: Probation | None = None
-    _going_back: bool = False  # the next change undoes one that was done
+    to_restart: str = ""  # a node whose processes are to be started again now
+    _going_back: str = ""  # why the next change undoes one that was done
 
     def __post_init__(self) -> None:
         self.enlist()
@@ -103,14 +102,14 @@ class Changes:
         if step is None:
             self.wanted = None
             return None
-        return ChangePlan(step.plan, step.text, step.fresh, step.renamed)
+        return ChangePlan(step.plan, step.text, step.fresh, step.renamed, step.restarts)
 
     def begin(self, change: ChangePlan) -> list[Action]:
         """A step begins. Those that come (`epoch.joining`) have to be started."""
         self.epoch = Epoch(self.epoch.number + 1, change.plan, before=self.epoch.plan, renamed=change.renamed)
         self.enlist()
-        self.transition = Transition(self.epoch, self.members, change.text, change.fresh, self._going_back)
-        self._going_back = False
+        self.transition = Transition(self.epoch, self.members, change.text, change.fresh, self._going_back, change.restarts)
+        self._going_back = ""
         return [Tell("info", change.text), *self.transition.begin()]
 
     def go_on(self, ending: bool) -> list[Action]:
@@ -121,8 +120,13 @@ class Changes:
         transition = self.transition
         if transition is None or transition.over:
             return []
-        undo = ending and transition.stage == "meeting"
-        return transition.undo("the graph is ending") if undo else transition.step()
+        if ending and transition.stage == "meeting":
+            return transition.undo("the graph is ending")
+        restarting = transition.stage == "restarting"
+        actions = transition.step()
+        if transition.stage == "restarting" and not restarting:
+            self.to_restart = transition.restarts
+        return actions
 
     def conclude(self, now_s: float) -> list[Action]:
         """What is in force now, once a change is over; call after `go_on`."""
@@ -133,8 +137,13 @@ class Changes:
             self.epoch = transition.epoch.settled()
             self.enlist()
             before, after = transition.epoch.before, transition.epoch.plan
-            if transition.fresh and before is not None and not transition.goes_back:
-                self._probation = Probation(transition.fresh, before, after, now_s + PROBATION_S)
+            if transition.error and before is not None:
+                self.wanted, self._going_back = before, transition.error
+                return [Tell("error", f"not done: {transition.text}: {transition.error}; the version before comes back")]
+            nodes = (*transition.fresh, transition.restarts)
+            if any(nodes) and before is not None and not transition.goes_back:
+                until_s = now_s + max(after.node(name).probation_s for name in nodes if name)
+                self._probation = Probation(nodes, before, after, until_s)
             return [Tell("info", f"done: {transition.text}")]
         if transition.stage == "undone":
             self.epoch, self.wanted = transition.epoch.undone(), None
@@ -150,12 +159,16 @@ class Changes:
     def died(self, member: Member, why: str, now_s: float) -> list[Action]:
         """A version that dies as soon as it has taken over is not kept: the one before takes over again."""
         trial, node = self._probation, member.node.name
+        change = self.transition
+        if change is not None and change.stage == "restarting" and change.restarts == node and not change.goes_back:
+            change.fail(why)
+            return []
         if trial is None or node not in trial.nodes or self.transition is None or not self.transition.over:
             return []
         self._probation = None
         if now_s > trial.until_s:
             return []
-        self.wanted, self._going_back = trial.before, True
+        self.wanted, self._going_back = trial.before, why
         if self.epoch.plan != trial.after:  # more has changed since: only this node becomes what it was, if it was
             before = {n.name: n for n in trial.before.nodes}
             nodes = tuple(before.get(node, n) if n.name == node else n for n in self.epoch.plan.nodes)

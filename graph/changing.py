@@ -119,10 +119,16 @@ class Changing:
             self._quit.clear()
             self._bequeathed.clear()
             self._wiring.replan(epoch)
-            if not self._fallback and epoch.has(self._me) and epoch.node(self._me).config != self._running:
-                self._running = self._configured = epoch.node(self._me).config
+            if not self._fallback and epoch.has(self._me) and epoch.node(self._me).target == former.node(self._me).target:
+                self._configure(epoch.node(self._me).config)
         self._unsaid = epoch.number
         return {i.id for i in epoch.instances} - {i.id for i in former.instances}
+
+    def _configure(self, config: dict[str, Any]) -> None:
+        """Take over what may be changed in place; of other parameters a new process will be told."""
+        other = {key for key in config.keys() | self._running.keys() if config.get(key) != self._running.get(key)}
+        if other and other <= type(self._node).changeable:
+            self._running = self._configured = config
 
     def look(self, between: bool = True) -> None:
         """Whatever can be done now. A leaving node says its last words when it has `finished`.
@@ -195,7 +201,7 @@ class Changing:
             given.heard,
             topics_of(self._wiring.node, self._wiring.counts.sending),
             self._inbox.newest,
-            self._state() if self._wiring.epoch.has_heirs(self._me) else {},
+            self.state() if self._wiring.epoch.has_heirs(self._me) else {},
             self._wiring.counts.origin[0],
         )
         self._legacy, self._told = HandedOver(self._wiring.epoch.number, legacy), True
@@ -204,7 +210,7 @@ class Changing:
     def _warn(self, text: str) -> None:
         self._say(Warned(text))
 
-    def _state(self) -> dict[str, Any]:
+    def state(self) -> dict[str, Any]:
         """What the node hands over, if it can be carried; a hand-over without it is better than none."""
         state = self._node.snapshot()
         try:

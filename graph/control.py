@@ -101,8 +101,10 @@ class Drain(msgspec.Struct, tag="drain"):
     """Sources end now; what is on its way is finished."""
 
 
-class Stop(msgspec.Struct, tag="stop"):
-    """Leave now, cleanly."""
+class Stop(msgspec.Struct, tag="stop", omit_defaults=True):
+    """Leave, cleanly."""
+
+    gently: bool = False  # between two turns, and leave what is known of sessions to the next life; else now
 
 
 class Gone(msgspec.Struct, tag="gone"):

@@ -30,6 +30,8 @@ _RULES = {  # what the supervisor alone goes by, under its name in the file
     "start_within_s": "start_within",
     "hang_after_s": "hang_after",
     "dead_after_s": "dead_after",
+    "swap": "swap",
+    "probation_s": "probation",
 }
 _GRAPH = {
     "name": "name",
@@ -135,6 +137,8 @@ def fixed(live: Plan, old: PlannedNode, new: PlannedNode) -> bool:
     """True where a node cannot become another while it runs."""
     if bool(old.command) != bool(new.command):
         return True
+    if in_place(old, new) and len(old.instances) == len(new.instances):
+        return False
     replaces = needs_process(old, new)
     moves = replaces or len(old.instances) != len(new.instances)
     return (replaces and not old.replaceable) or (moves and bool(program_near(live, old.name)))
@@ -165,6 +169,11 @@ def of_node(old: PlannedNode, new: PlannedNode, fixed: bool = False) -> Iterator
                 yield Difference(old.name, f"restart.{path.removesuffix('_s')}: {_shown(one)} -> {_shown(other)}")
         else:
             yield Difference(old.name, key if field == "fallback" else f"{key}: {_shown(before)} -> {_shown(after)}")
+
+
+def in_place(old: PlannedNode, new: PlannedNode) -> bool:
+    """True where a node becomes another in new processes under the old names, started when the old ones have ended."""
+    return new.swap == "in_place" and needs_process(old, new)
 
 
 def needs_process(old: PlannedNode, new: PlannedNode) -> bool:

@@ -66,6 +66,7 @@ class ChangePlan:
     text: str  # what changes, for the user
     fresh: tuple[str, ...] = ()  # nodes all of whose processes are new
     renamed: dict[str, str] = field(default_factory=dict)  # by node that goes, the one that goes on for it
+    restarts: str = ""  # a node whose processes have to be started again
 
 
 @dataclass(frozen=True, slots=True)

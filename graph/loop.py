@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from graph import logs
-from graph.changing import Change, Changing
+from graph.changing import TURN_NS, Change, Changing
 from graph.complaints import Complaints
 from graph.control import (
     Absent,
@@ -74,6 +74,7 @@ class Loop:
         max_message: int,
         read_epoch: Callable[[], Epoch],
         fallback: bool = False,
+        keep_state: Callable[[dict[str, Any]], None] = lambda state: None,
     ) -> None:
         self.instance = instance
         self._life = life
@@ -99,6 +100,8 @@ class Loop:
         )
         self._between = False  # two messages: nothing is being handled
         self._joins = wiring.epoch.before is not None
+        self._keep_state = keep_state
+        self._rests_at_ns = 0  # when it must leave, where it was told to do so between two turns
         self._waiting = self._inbox.items
         self._kept_ns = 0
         self._end_told_ns = 0
@@ -335,13 +338,18 @@ class Loop:
             self._wiring.receive(ready, self._deliver, most)
         if self._changing.pending:
             self._changing.look(self._between)
+        if self._rests_at_ns and self._between and (now >= self._rests_at_ns or not self._node.in_turn()):
+            self._keep_state(self._changing.state())
+            raise Stopped
         since_ns = now - self._kept_ns
         if since_ns >= OVERDUE_NS or (since_ns >= KEEP_HOUSE_NS and not self._waiting):
             self._keep_house(now)
 
     def _obey(self, command: ToNode, now_ns: int) -> None:
         if isinstance(command, Stop):
-            raise Stopped
+            if not command.gently:
+                raise Stopped
+            self._rests_at_ns = self._rests_at_ns or now_ns + TURN_NS
         if isinstance(command, Start):
             self._started = True
             self._course = "running" if self._course == "ready" else self._course

@@ -38,6 +38,11 @@ class Member:
     vitality: Vitality = field(default_factory=Vitality)
 
     @property
+    def settled(self) -> bool:
+        """Neither on its way nor about to go."""
+        return self.state in ("running", "ending", "drained", "stopped", *ABSENT) and not self.asked
+
+    @property
     def finished(self) -> bool:
         return self.state in ("drained", "stopped") or self.final
 

@@ -88,6 +88,8 @@ class PlannedNode(msgspec.Struct, frozen=True):
     code: str = ""  # a mark of the file that holds its class: another when that was edited
     replaceable: bool = True  # another version may begin beside it
     changeable: tuple[str, ...] = ()  # parameters that can be changed while it runs
+    swap: Literal["beside", "in_place"] = "beside"  # in_place: it has ended before another version is started
+    probation_s: float = 10.0  # that a new version has to live, or the one before takes over again
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -71,6 +71,8 @@ def _planned(name: str, resolved: Resolved, graph: GraphFile, place: str = "") -
         code=node.code,
         replaceable=node.replaceable,
         changeable=node.changeable,
+        swap=said.swap,
+        probation_s=said.probation,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from graph.differences import adjusted, fixed, may_move, needs_process, of_node, program_near, renamed, renames
+from graph.differences import adjusted, fixed, in_place, may_move, needs_process, of_node, program_near, renamed, renames
 from graph.epoch import endpoints, scaled
 from graph.plan import Edge, Instance, Plan, PlannedNode
 
@@ -39,6 +39,7 @@ class NextStep:
     text: str
     fresh: tuple[str, ...] = ()  # nodes that have new processes, and no old ones when it is done
     renamed: dict[str, str] = field(default_factory=dict)
+    restarts: str = ""  # a node whose processes have to be started again
 
 
 def next_step(live: Plan, wanted: Plan, known: Collection[str], number: int) -> NextStep | None:
@@ -59,7 +60,7 @@ class _Make:
         self._live, self._wanted, self._known, self._number = live, wanted, known, number
         self._there = {n.name: n for n in live.nodes}
         self._to_be = {n.name: n for n in wanted.nodes}
-        self._turned = set(replaced(live, wanted))  # nodes that will have new processes
+        self._turned = {n.name for n in wanted.nodes if n.name in self._there and needs_process(self._there[n.name], n)}
         self._endpoints = endpoints(live)
 
     # ---------------------------------------------------------------- names
@@ -142,12 +143,17 @@ class _Make:
             if old is None or not lines or not all(d.applies for d in lines):
                 continue
             text = f"'{new.name}': {', '.join(d.text for d in lines)}"
-            if needs_process(old, new):
+            turned = new.name in self._turned
+            if turned and not in_place(old, new):
                 plan = self._with_processes(live, new, self._fresh(live, new.name, len(new.instances)))
+            else:
+                plan = msgspec.structs.replace(live, nodes=tuple(_keeping(n, new) if n is old else n for n in live.nodes))
+                plan = scaled(plan, new.name, len(new.instances), self._known, self._number)
+            if turned:
                 edges = self._edges(self._there.keys(), self._turned - {new.name})
-                return NextStep(self._tidy(msgspec.structs.replace(plan, edges=edges)), text, (new.name,))
-            plan = msgspec.structs.replace(live, nodes=tuple(_keeping(n, new) if n is old else n for n in live.nodes))
-            return NextStep(self._tidy(scaled(plan, new.name, len(new.instances), self._known, self._number)), text)
+                plan = msgspec.structs.replace(plan, edges=edges)
+            restarts = new.name if in_place(old, new) else ""
+            return NextStep(self._tidy(plan), text, (new.name,) if turned and not restarts else (), restarts=restarts)
         return None
 
     # ---------------------------------------------------------------- processes
@@ -185,10 +191,10 @@ class _Make:
 
 
 def replaced(live: Plan, wanted: Plan) -> list[str]:
-    """The nodes that get new processes on the way from one plan to the other."""
+    """The nodes that get new processes, beside the old ones, on the way from one plan to the other."""
     there = {n.name: n for n in live.nodes}
     return [
-        n.name for n in wanted.nodes if n.name in there and any(of_node(there[n.name], n)) and needs_process(there[n.name], n)
+        n.name for n in wanted.nodes if n.name in there and needs_process(there[n.name], n) and not in_place(there[n.name], n)
     ]
 
 

@@ -41,7 +41,7 @@ class Rewiring(Wiring):
             return
         into, out = {e.id for e in self._into}, {e.id for e in self._out}
         self.epoch, self._plan, self._committed = epoch, epoch.plan, epoch.committed
-        self._into, self._out = epoch.into(self.instance), epoch.out(self.instance)
+        self._into, self._out = self._inputs_of(epoch), epoch.out(self.instance)
         self._consumers = self._stream_consumers()
         self._readers.cache_clear()
         self._extend_counts()

@@ -15,6 +15,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -301,6 +302,21 @@ class RunDir:
                 continue  # just removed
             found[file.stem] = noted
         return found
+
+    def keep_state(self, instance: str, state: dict[str, Any]) -> None:
+        """What an instance that is started again knows of its sessions."""
+        half = self.path / f"{instance}.state.new"
+        half.write_bytes(msgspec.msgpack.encode(state))
+        half.rename(self.path / f"{instance}.state")
+
+    def take_state(self, instance: str) -> dict[str, Any]:
+        """The same, once."""
+        try:
+            state = msgspec.msgpack.decode((self.path / f"{instance}.state").read_bytes(), type=dict[str, Any])
+        except FileNotFoundError:
+            return {}
+        (self.path / f"{instance}.state").unlink()
+        return state
 
     def last_life(self, instance: str) -> int:
         """How often an instance was started again, in this run."""

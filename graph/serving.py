@@ -74,7 +74,8 @@ class Serving:
         transition = self.supervisor.changes.transition
         if transition is None:
             return None
-        return ChangeStatus(transition.epoch.number, transition.text, transition.stage, transition.error)
+        error = transition.error or transition.goes_back
+        return ChangeStatus(transition.epoch.number, transition.text, transition.stage, error)
 
     def _instance(self, member: Member) -> InstanceStatus:
         node = member.node.fallback if member.fallback and member.node.fallback is not None else member.node

@@ -209,6 +209,11 @@ class NodeSpec(_Keys):
         None, description="a handler that makes no progress for so long is ended with its process; default: never"
     )
     dead_after: Duration = Field(30.0, description="a process that gives no sign of life for so long is ended")
+    swap: Literal["beside", "in_place"] = Field(
+        "beside",
+        description="another version starts beside the one that runs (beside), or when that has ended (in_place)",
+    )
+    probation: Duration = Field(10.0, description="if another version dies within this time, the one before takes over again")
 
 
 class Ipc(_Keys):

@@ -51,7 +51,7 @@ class ChangeStatus(msgspec.Struct):
 
     number: int
     text: str  # "'stt' gets 3 replicas instead of 1"
-    stage: Literal["meeting", "handing over", "leaving", "done", "undone"]
+    stage: Literal["meeting", "handing over", "leaving", "restarting", "done", "undone"]
     error: str = ""  # why it was undone
 
 

@@ -71,6 +71,7 @@ from graph.status import Phase
 from graph.vitality import Vitality
 
 LEAVE_WITHIN_S = 5.0  # from Stop to SIGTERM, and from there to SIGKILL
+TURN_S = 30.0  # that a turn which has begun is waited for
 SOON_S = 0.05
 LOOK_S = 0.25  # how often signs of life are looked at
 AWAY_S = 2.0  # a supervisor that did not look for so long was itself stopped, and nobody's silence counts
@@ -391,7 +392,7 @@ class Supervisor:
 
     # ---------------------------------------------------------------- what the user asks
 
-    def _stop_node(self, event: StopNode, now_s: float) -> list[Action]:
+    def _stop_node(self, event: StopNode, now_s: float, gently: bool = False) -> list[Action]:
         actions: list[Action] = []
         for member in self._of(event.node):
             if member.final or member.finished:
@@ -402,14 +403,16 @@ class Supervisor:
                 member.state, member.due_s = "off", None
                 actions += self._retry(member, now_s) if event.again else self._to_all(Absent(member.id))
             else:
-                actions += self._ask(member, "restart" if event.again else "stop", now_s)
+                actions += self._ask(member, "restart" if event.again else "stop", now_s, gently)
         return actions
 
-    def _ask(self, member: Member, what: Literal["stop", "restart", "hand back"], now_s: float) -> list[Action]:
+    def _ask(
+        self, member: Member, what: Literal["stop", "restart", "hand back"], now_s: float, gently: bool = False
+    ) -> list[Action]:
         """Tell one to leave; who is still loading hears nothing and has nothing to lose."""
-        member.asked, member.due_s = what, now_s + LEAVE_WITHIN_S
+        member.asked, member.due_s = what, now_s + LEAVE_WITHIN_S + (TURN_S if gently else 0)
         loading = member.state == "starting"
-        return [Kill(member.id, signal.SIGTERM)] if loading else [Send(member.id, Stop())]
+        return [Kill(member.id, signal.SIGTERM)] if loading else [Send(member.id, Stop(gently))]
 
     def _change(self, event: ChangePlan, now_s: float) -> list[Action]:
         """Turn the graph into another, in one step; call when no change is under way."""
@@ -426,6 +429,9 @@ class Supervisor:
         """Whatever has become possible in a change of the plan, and the next one."""
         changes = self.changes
         actions = changes.go_on(ending=self.phase not in ("starting", "running"))
+        if changes.to_restart:
+            actions += self._stop_node(StopNode(changes.to_restart, again=True), now_s, gently=True)
+            changes.to_restart = ""
         for member in [m for m in self.members.values() if m.state in GONE and changes.leaves(m.id) and not m.unburied]:
             actions += self._gone_for_good(member, "")
         actions += changes.conclude(now_s)

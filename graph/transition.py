@@ -21,7 +21,7 @@ from graph.events import Action, Kill, Send, WriteEpoch
 from graph.handover import HandedOver, HandOver, Legacy, Position, Replan, Replanned, TakenOver, TakeOver
 from graph.member import ABSENT, GONE, Member
 
-Stage: TypeAlias = Literal["meeting", "handing over", "leaving", "done", "undone"]
+Stage: TypeAlias = Literal["meeting", "handing over", "leaving", "restarting", "done", "undone"]
 
 
 @dataclass
@@ -32,7 +32,8 @@ class Transition:
     members: dict[str, Member]
     text: str = ""  # what changes, for the user
     fresh: tuple[str, ...] = ()  # nodes all of whose processes are new
-    goes_back: bool = False  # it undoes an earlier one
+    goes_back: str = ""  # why it undoes an earlier one
+    restarts: str = ""  # a node whose processes are started again, when all others have seen to the change
     stage: Stage = "meeting"
     error: str = ""  # why it was undone
     _replanned: dict[str, dict[str, Position]] = field(default_factory=dict)  # by instance, where its new streams begin
@@ -129,16 +130,27 @@ class Transition:
         if self.stage == "leaving":
             actions += self._see_off()
             if not any(id in self.members for id in self.epoch.leaving):
-                self.stage = "done"
+                self.stage = "restarting" if self.restarts else "done"
                 settled = self.epoch.settled()
                 actions += [WriteEpoch(settled), *self._to_all(Replan(settled.number))]
+        elif self.stage == "restarting" and all(m.settled for m in self._restarted()):
+            self.stage = "done"
         return actions
+
+    def _restarted(self) -> list[Member]:
+        return [m for m in self.members.values() if m.node.name == self.restarts]
+
+    def fail(self, why: str) -> None:
+        """A process that was started again has died."""
+        self.stage, self.error = "done", why
 
     # ---------------------------------------------------------------- the stages
 
     def _has_met(self, member: Member) -> bool:
         if member.final or member.node.command or member.state in (*ABSENT, "stopped"):
             return True
+        if self.restarts and member.node.name == self.restarts and member.id not in self.epoch.joining:
+            return True  # it is started again anyway, and may be what does not work
         if member.state == "backoff" and member.id in self.epoch.leaving:
             return True
         if member.id in self.epoch.joining and member.state not in ("ready", "running"):

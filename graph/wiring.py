@@ -54,11 +54,12 @@ class Wiring:
         self._set_aside = set_aside
         self._committed = epoch.committed
         quits = {e.id for e in epoch.quits(instance.id)} if epoch.committed else ()
-        self._into = into = [e for e in epoch.into(instance.id) if e.id not in quits]
+        self._into = into = [e for e in self._inputs_of(epoch) if e.id not in quits]
         self._out = out = epoch.out(instance.id)
         self._absent: set[str] = set()  # instances that have failed or were stopped
         self._loaded = False
         self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
+        self._unheard: set[str] = set()  # streams that came with this life
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
         self._consumers = self._stream_consumers()
@@ -99,6 +100,10 @@ class Wiring:
             self.streams_in.missed(producer, source, run.last_life(producer))
         self.streams_in.subscribe_notices()
 
+    def _inputs_of(self, epoch: Epoch) -> list[Edge]:
+        """The edges that lead to us. (Those that only the next version has an input for are its.)"""
+        return [e for e in epoch.into(self.instance) if e.input in self._cls.inputs()]
+
     @property
     def _stays(self) -> bool:
         """True of an instance that was there before the change and will be there when it is done."""
@@ -120,6 +125,7 @@ class Wiring:
         if former is not None:
             sources = {source for _, source in expected}
             self._departed = [key for key in former.expecting if key[1] in sources and not self.epoch.has(key[0])]
+            self._unheard = sources - {source for _, source in former.expecting}
         index = Index(
             edges=self._counted(),
             lanes=self._lanes(),
@@ -212,7 +218,8 @@ class Wiring:
         if edge.id not in self.routes:
             self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, self.counts.edges[edge.id])
         if edge.link == "stream":
-            new = edge.id in self.epoch.coming  # what came before is not for us: listened to as what is gained
+            # What was said before a link came is not for us: it is listened to as what is gained.
+            new = edge.id in self.epoch.coming or f"{edge.producer}.{edge.port}" in self._unheard
             there = [p for p in self.epoch.producers(edge) if not self._comes(p.id)]
             share = frozenset[int]() if new else self.epoch.share(self.instance).now
             self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], share)

@@ -110,12 +110,16 @@ class _Worker:
                 self._plan.max_message,
                 self._dir.read_epoch,
                 self._fallback,
+                lambda state: self._dir.keep_state(self._instance.id, state),
             )
             loop = self._loop
             logs.message_in_hand(lambda: loop.in_hand)
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
+            state = self._dir.take_state(self._instance.id) if self._life else {}
+            if state:
+                node.restore(state)
             logs.OWN.info("loaded")
             # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
             signal.signal(signal.SIGTERM, self._on_terminate)

@@ -99,6 +99,8 @@ def see_changed(client: CommandClient, done: str) -> Outcome:
             change = status.change
             if change is not None and change.stage == "undone":
                 return Outcome(f"not done: {change.error}; the graph goes on as it was", done=False)
+            if change is not None and change.error and not status.changing:
+                return Outcome(f"not done: {change.error}; the version before is back", done=False)
             if change is None or not status.changing:
                 return Outcome(done)
             coming = [f"{one.instance} {_doing(one)}" for one in status.instances if one.health in ("starting", "loading")]

@@ -83,7 +83,7 @@ def test_a_recorder_comes_and_goes_and_comes_again(tmp_path: Path, link: str) ->
 def test_a_chain_and_a_source_of_its_own_come_and_go(tmp_path: Path) -> None:
     base = BASE.format(folder=tmp_path)
     more = base.replace("{x: mid.out}", "{x: mid.out, y: extra.out}") + (
-        '  extra: {use: "tests.system.scaling_actors:Tally", in: {x: {from: other.out, link: queue, delivery: at_least_once}}}\n'
+        '  extra: {use: "tests.system.scaling_actors:Tally", in: {x: {from: other.out, link: queue}}}\n'
         '  other: {use: "tests.system.actors:Count", with: {count: 1000000, every_ms: 2, sessions: 24}}\n'
     )
     with graph_run(tmp_path, base.replace("Book", "TwoBook")) as run:

@@ -91,11 +91,11 @@ def test_a_file_is_compared_and_applied(tmp_path: Path) -> None:
         assert told[0] == {"where": "mid", "change": "version: 0 -> 1", "applies": True}
         assert graph(run.runtime, "apply", str(file)).returncode == 0
         assert graph(run.runtime, "diff", str(file)).stdout == "nothing differs\n"
-        file.write_text(text(run).replace("src.out}", "{from: src.out, depth: 5}}"))
+        file.write_text(text(run).replace("src.out}", "{from: src.out, link: queue}}"))
         said = graph(run.runtime, "apply", str(file))
         assert (said.returncode, said.stderr) == (
             1,
-            "a running graph cannot be changed so: src.out->mid.x: depth: 1000 -> 5 (end it and run it again)\n",
+            "a running graph cannot be changed so: src.out->mid.x: link: stream -> queue (end it and run it again)\n",
         )
         file.write_text(text(run).replace("version: 1", "versoin: 1"))
         said = graph(run.runtime, "apply", str(file))
@@ -304,4 +304,37 @@ def test_a_version_that_dies_soon_gives_way_to_the_one_before(tmp_path: Path) ->
         assert run.wait() == 0, run.stderr
         edge = run.edge("src.out->mid.x")
         assert edge["sent"] == edge["delivered"] + edge["dropped"]
+        run.all_gone()
+
+
+def test_a_version_that_has_no_room_beside_the_other_takes_its_place(tmp_path: Path) -> None:
+    before = GRAPH.format(folder=tmp_path).replace("    restart:", "    swap: in_place\n    restart:")
+    before = before.replace("{x: src.out}", "{x: {from: src.out, link: queue}}")
+    with graph_run(tmp_path, before) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "broken").touch()
+        first = pids(run)
+        said = graph(run.runtime, "swap", "mid", "--with", f"broken={tmp_path}/broken")
+        assert said.returncode == 1
+        assert "there is no model: pull it first; the version before is back" in said.stderr
+        assert text(run) == before, "the file is as it was"
+        flows(run)
+        second = pids(run)
+        assert {name for name in first if first[name] != second[name]} == {"mid"}
+        said = graph(run.runtime, "swap", "mid", "--with", "version=1")
+        assert (said.returncode, said.stderr) == (0, ""), run.stderr
+        flows(run)
+        third = pids(run)
+        assert {name for name in second if second[name] != third[name]} == {"mid"}
+        assert "version: 1" in text(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        lines = book(tmp_path)
+        numbers = [n for _, n, _, _ in lines]
+        assert numbers == sorted(set(numbers)), "each once, in order"
+        counts = {session: count for session, _, count, _ in lines}
+        assert sum(counts.values()) == len(lines), "what was known of a session is known to the next process"
+        edge = run.edge("src.out->mid.x")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
         run.all_gone()
