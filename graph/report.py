@@ -62,7 +62,7 @@ class Report:
         """The same, from the supervisor before."""
         self.know(former.instances)
         self._at_times |= {edge.id for edge in former.edges}
-        self._edges = {edge.id: edge for edge in former.edges} | self._edges
+        self._edges |= {edge.id: edge for edge in former.edges if edge.id not in self._edges}
         self._uses = former.uses | self._uses
 
     def spawned(self, instance: str, pid: int, life: int) -> None:

@@ -27,7 +27,8 @@ from tests.system.graphs import ROOT, GraphRun, eventually, graph_run
 EVENTS = int(os.environ.get("VOICEGRAPH_CHAOS", "25"))
 SEED = int(os.environ.get("VOICEGRAPH_SEED", "4"))
 SCALED = 0.1  # of the events come with a change of replicas
-SWAPPED = 0.1  # and of these with another version of a node
+SWAPPED = 0.1  # as many with another version of a node
+REWIRED = 0.08  # and of these with a node that comes, or goes
 MIXED = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1)  # SIGUSR1: exit(1)
 
 GRAPH = """\
@@ -41,6 +42,7 @@ nodes:
   relay: {{use: "tests.chaos.actors:Pass", in: {{x: tick.out}}, with: {{version: 0}}, {restart}}}
   ears: {{use: "tests.chaos.actors:Hear", in: {{x: relay.out}}, replicas: 2, {restart}}}
 """
+SPY = '  spy: {use: "tests.chaos.actors:Hear", in: {x: relay.out}, restart: {policy: always, max: 10000, within: 60s}}\n'
 
 
 class Chaos:
@@ -63,6 +65,8 @@ class Chaos:
             self.swap(self._chance.choice(("mid", "relay")))
         elif change < SWAPPED + SCALED:
             self.scale(self._chance.choice(("mid", "relay", "ears")), self._chance.randint(1, 3))
+        elif change < SWAPPED + SCALED + REWIRED:
+            self.rewire()
         name = self._chance.choice(sorted(victims))
         how = self._chance.choice(MIXED)
         if name in ("supervisor", "nursery") and how == signal.SIGUSR1:
@@ -84,15 +88,25 @@ class Chaos:
             self.done["scaled"] += 1
 
     def swap(self, node: str) -> None:
-        """`graph apply`, without waiting. Refused or not, the file says so: whoever succeeds the supervisor makes it true."""
+        """Another version of a node."""
         file = self.run.folder / "graph.yaml"
         lines = file.read_text().splitlines()
         at = next(k for k, line in enumerate(lines) if line.startswith(f"  {node}:"))
         lines[at] = re.sub(r"version: \d+", lambda found: f"version: {int(found[0].split()[1]) + 1}", lines[at])
-        file.write_text("\n".join(lines) + "\n")
+        self.save("\n".join(lines) + "\n", "swapped")
+
+    def rewire(self) -> None:
+        """Another listener comes, or goes."""
+        text = (self.run.folder / "graph.yaml").read_text()
+        self.save(text.replace(SPY, "") if SPY in text else text + SPY, "rewired")
+
+    def save(self, text: str, what: str) -> None:
+        """`graph apply`, without waiting. Refused or not, the file says so: whoever succeeds the supervisor makes it true."""
+        file = self.run.folder / "graph.yaml"
+        file.write_text(text)
         with suppress(CommandError), CommandClient(self.folder, answer_within_s=1) as client:
             client.ask(Apply(load_plan(file)))
-            self.done["swapped"] += 1
+            self.done[what] += 1
 
     @property
     def folder(self) -> Path:
@@ -187,7 +201,9 @@ def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) 
         twice = len(found) - len(set(found))
         print(f"\n{dict(them.done)}, {len(found)} effects, {twice} of them twice, {grown / 1e6:+.1f} MB each")
         assert set(found) == set(range(max(found) + 1)), "nothing is lost"
-        for name in ("tick.out->relay.x", "relay.out->ears.x"):
+        streams = [edge["edge"] for edge in run.report["edges"] if edge["link"] == "stream"]
+        assert streams[:2] == ["tick.out->relay.x", "relay.out->ears.x"]
+        for name in streams:
             edge = run.edge(name)
             assert edge["sent"] == edge["delivered"] + edge["dropped"] + edge["stale"] + edge["rejected"], edge
         assert grown < 8e6, "memory is flat"
