@@ -56,6 +56,7 @@ LOOK_MS = 50  # how long a deadline may be passed unnoticed, or an exit where th
 LAST_WORDS_MS = 5
 SHORTEN_S = 0.5  # how often long logs are looked for
 QUIET_MS = 1000  # while the graph runs there is no deadline: nothing but beats wakes the supervisor
+SPARE = 6  # characters that the names of later processes of a node may have more: `+12345`
 NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 
 if TYPE_CHECKING:
@@ -268,6 +269,10 @@ class _Runner:
         refused = cannot_apply(self._supervisor, wanted, changes, {**memory, "": psutil.virtual_memory().available})
         if refused is not None:
             return refused, []
+        try:
+            self._directory.check_length(wanted, spare=SPARE)
+        except VoicegraphError as error:
+            return Answer(str(error)), []
         self._directory.write_file_plan(said)
         return answer, [Want(wanted)]
 

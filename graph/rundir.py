@@ -146,12 +146,15 @@ class RunDir:
                 return held
             os.close(held)
 
-    def check_length(self, plan: Plan) -> None:
-        """:raises VoicegraphError: a socket's path would be longer than the system takes."""
+    def check_length(self, plan: Plan, spare: int = 0) -> None:
+        """See that there is room for all addresses, and for so many characters more.
+
+        :raises VoicegraphError: a socket's path would be longer than the system takes.
+        """
         planned = [e for i in plan.instances for e in (i.out, i.work, i.credit)]
         for endpoint in [self.control, *planned]:
             path = self.endpoint(endpoint).removeprefix("ipc://")
-            if endpoint.startswith("ipc://") and len(path.encode()) > SOCKET_PATH_MAX:
+            if endpoint.startswith("ipc://") and len(path.encode()) + spare > SOCKET_PATH_MAX:
                 raise VoicegraphError(
                     f"socket path {path} is longer than {SOCKET_PATH_MAX} bytes: set XDG_RUNTIME_DIR to a shorter folder"
                 )
