@@ -13,9 +13,9 @@ from graph.epoch import Epoch
 from graph.handover import HandedOver, HandOver, Legacy, Replan, Replanned, TakenOver, TakeOver
 from graph.inbox import Inbox
 from graph.links.base import Arrival, Ended
+from graph.links.counts import topics_of
 from graph.links.partitions import partition_of
 from graph.links.receipts import Origin
-from graph.links.stream import topics_of
 from graph.message import now_ns
 from graph.node import Node
 from graph.rewiring import Rewiring

@@ -14,9 +14,8 @@ import msgspec
 from graph.links.partitions import partitions_of_replica
 from graph.message import PROTOCOL, Mark, host_id
 from graph.node import TELEMETRY
-from graph.plan import Edge, Instance, Plan
+from graph.plan import SOCKET_DEPTH, Edge, Instance, Plan
 from graph.rundir import RunDir
-from graph.wiring import SOCKET_DEPTH
 
 VARIABLE = "VOICEGRAPH_NODE"
 

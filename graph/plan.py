@@ -7,6 +7,8 @@ from typing import Any, Literal
 import msgspec
 
 Link = Literal["stream", "queue"]
+SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
+
 WhenFull = Literal["block", "drop_oldest", "drop_newest"]
 
 

@@ -38,8 +38,7 @@ from graph.events import (
 )
 from graph.handover import Legacy, positions
 from graph.launchers.local import LocalLauncher
-from graph.links.counts import Counts
-from graph.links.stream import topics_of
+from graph.links.counts import Counts, topics_of
 from graph.log_places import begin, log_dir
 from graph.log_rotation import BYTES_MAX, HUGE, Journal, cut
 from graph.logs import level as log_level

@@ -11,21 +11,20 @@ import zmq
 from graph.control import Absent, Gone
 from graph.epoch import Epoch
 from graph.links.base import Arrival, Ended, Route
-from graph.links.counts import Counts, EdgeStatistics, Index
+from graph.links.counts import Counts, EdgeStatistics, Index, topics_of
 from graph.links.dealer import Parcel
 from graph.links.moving import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
 from graph.links.queue import CreditIn, QueueOut
 from graph.links.ring_in import RingIn
 from graph.links.ring_out import RingOut
-from graph.links.stream import StreamOut, topics_of
+from graph.links.stream import StreamOut
 from graph.links.taking import QueueIn
 from graph.message import BodyDecoder
 from graph.node import Node
-from graph.plan import Edge, Instance
+from graph.plan import SOCKET_DEPTH, Edge, Instance
 from graph.rundir import RunDir
 
-SOCKET_DEPTH = 64  # messages that a socket of a stream may hold at least, however short the stream's own `depth`
 END_LINGER_MS = 1000  # how long a leaving process keeps trying to hand over its last messages
 
 

@@ -125,6 +125,16 @@ def clear(cells: Cells) -> None:
         cells[index] = 0
 
 
+def topics_of(node: str, sending: dict[str, Cells]) -> dict[str, int]:
+    """By topic, how many messages have been sent, from a producer's cells by port."""
+    return {
+        f"{node}.{port}/{partition:02x}": sent
+        for port, cells in sending.items()
+        for partition, sent in enumerate(cells[:PARTITIONS])
+        if sent
+    }
+
+
 class LaneCounts(msgspec.Struct, frozen=True, array_like=True):
     """What a taker had counted of one producer's lane when it died."""
 

@@ -22,7 +22,7 @@ from graph.links.base import (
     socket,
     waiting,
 )
-from graph.links.counts import PARTITIONS, Cells
+from graph.links.counts import PARTITIONS, Cells, topics_of
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsOut
 from graph.message import Count, Header, Kind, encode_header
@@ -59,16 +59,6 @@ class Follows(msgspec.Struct, tag="follows"):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-
-
-def topics_of(node: str, sending: dict[str, Cells]) -> dict[str, int]:
-    """By topic, how many messages have been sent, from a producer's cells by port."""
-    return {
-        f"{node}.{port}/{partition:02x}": sent
-        for port, cells in sending.items()
-        for partition, sent in enumerate(cells[:PARTITIONS])
-        if sent
-    }
 
 
 class StreamOut:

@@ -23,13 +23,13 @@ from graph.epoch import Share
 from graph.handover import HandedOver, HandOver, Position, Replan, Replanned, TakenOver, TakeOver
 from graph.inbox import Inbox
 from graph.links.base import Arrival
-from graph.links.counts import PARTITIONS, Cells, Counts, Index
+from graph.links.counts import PARTITIONS, Cells, Counts, Index, topics_of
 from graph.links.hearing import LIVES_SETTLED
 from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
 from graph.links.receipts import Origin
-from graph.links.stream import End, Follows, Welcome, topics_of
+from graph.links.stream import End, Follows, Welcome
 from graph.message import encode_header
 from graph.plan import Edge
 

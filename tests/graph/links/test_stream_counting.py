@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from graph.links.base import Arrival, Ended
-from graph.links.counts import Cells, Counts, Index
+from graph.links.counts import Cells, Counts, Index, topics_of
 from graph.links.hearing import LIVES_SETTLED
 from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
-from graph.links.stream import End, Welcome, topics_of
+from graph.links.stream import End, Welcome
 from graph.message import encode_header
 from graph.plan import Edge
 
