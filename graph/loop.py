@@ -434,6 +434,9 @@ class Loop:
     def now_ns(self) -> int:
         return now_ns()
 
+    def connected(self, input: str) -> bool:
+        return self._wiring.connected(input)
+
     def resume(self) -> int:
         return self._origin.resume()
 

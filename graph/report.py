@@ -138,8 +138,13 @@ class Report:
 
     def _turns(self) -> list[dict[str, Any]]:
         turns: dict[tuple[str, int], list[TurnMark]] = {}
+        newest: dict[tuple[str, int], int] = {}
         for mark in self._marks:
-            turns.setdefault((mark.session, mark.turn), []).append(mark)
+            turn = mark.session, mark.turn
+            turns.setdefault(turn, []).append(mark)
+            newest[turn] = max(mark.revision, newest.get(turn, 0))
+        # Of a turn that was withdrawn and came anew, what came last counts.
+        turns = {turn: [mark for mark in marks if mark.revision == newest[turn]] for turn, marks in turns.items()}
         return [{"session": session, "turn": turn, "marks": _marks(marks)} for (session, turn), marks in sorted(turns.items())]
 
     def _edge(self, edge: Edge) -> dict[str, Any]:

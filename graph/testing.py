@@ -7,7 +7,7 @@ assert shout.feed("text", Text(text="hi"))[0].body == Text(text="HI!!!")
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -57,11 +57,15 @@ class Harness(Generic[N]):
     warnings: list[str] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
 
-    def __init__(self, cls: type[N], *, clock_ns: int | None = 0, setup: bool = True, **config: Any) -> None:
+    def __init__(
+        self, cls: type[N], *, clock_ns: int | None = 0, setup: bool = True, inputs: Collection[str] = (), **config: Any
+    ) -> None:
+        """:param inputs: those that somebody feeds, where the node asks."""
         self.cls = cls
         self.clock_ns = clock_ns
         self.instance = "test"
         self.sent, self.marks, self.warnings, self.statuses = [], [], [], []
+        self._inputs = inputs
         self._message: Message[Any] = Message(Mark("", 0))
         self._runner = asyncio.Runner()
         self.node = cls(cls.Config(**config), self)
@@ -132,6 +136,9 @@ class Harness(Generic[N]):
 
     def now_ns(self) -> int:
         return now_ns() if self.clock_ns is None else self.clock_ns
+
+    def connected(self, input: str) -> bool:
+        return input in self._inputs
 
     def status(self, text: str) -> None:
         self.statuses.append(text)

@@ -262,6 +262,10 @@ class Wiring:
         """The input edges that there are now."""
         return [edge.id for edge in self._into]
 
+    def connected(self, input: str) -> bool:
+        """True where an input has a link."""
+        return any(edge.input == input for edge in self._into)
+
     def poller(self, *descriptors: Any) -> zmq.Poller:
         """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""
         poller = zmq.Poller()

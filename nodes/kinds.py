@@ -24,3 +24,19 @@ class Text(Kind, frozen=True, omit_defaults=True):
 
     kind: ClassVar[str] = "text"
     text: str
+
+
+class ReplyBegins(Kind, frozen=True, omit_defaults=True):
+    """The first sound of a turn's reply has left: from now on the turn is over for good."""
+
+    kind: ClassVar[str] = "reply.begins"
+
+
+class Played(Kind, frozen=True, omit_defaults=True):
+    """A turn's reply has been heard, or as much of it as was heard before it was interrupted."""
+
+    kind: ClassVar[str] = "played"
+    text: str = ""
+    samples: int = 0
+    sample_rate: int = 0  # Hz
+    interrupted: bool = False

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.kinds import Text
+from nodes.kinds import Played, ReplyBegins, Text
 from nodes.stt.base import TranscriptFinal
 from nodes.turn.base import Interrupt
 
@@ -26,4 +26,5 @@ class LlmNode(Node):
     extra = "llm"
     text = Input(TranscriptFinal, Text)
     interrupt = Input(Interrupt, required=False, interrupts=True)
+    played = Input(ReplyBegins, Played, required=False, doc="from the sink: the history keeps what was heard of a reply")
     tokens = Output(Token)

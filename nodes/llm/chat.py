@@ -14,13 +14,14 @@ from pydantic import Field
 from graph.errors import NodeError
 from graph.message import Message
 from graph.node import NodeConfig, Step
-from nodes.kinds import Text
+from nodes.kinds import Played, ReplyBegins, Text
 from nodes.llm import gguf
 from nodes.llm.base import LlmNode, Token
 from nodes.llm.completion import Completion, CompletionError, ContextOverflow, Update
 from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
 from nodes.stt.base import TranscriptFinal
+from nodes.turn.base import Interrupt
 
 SPOKEN = "You are a helpful assistant. Your replies are spoken: keep them to one short sentence."
 
@@ -95,6 +96,15 @@ class ChatNode(LlmNode, ABC):
 
     def restore(self, state: dict[str, Any]) -> None:
         self._history.restore(state)
+
+    def on_interrupt(self, message: Message[Interrupt]) -> None:
+        """What the user goes on with was not said so: it comes anew."""
+        self._history.withdraw(message.session, message.turn)
+
+    def on_played(self, message: Message[ReplyBegins | Played]) -> None:
+        """Of a reply that was interrupted only what was heard is remembered."""
+        if isinstance(message.body, Played) and message.body.interrupted:
+            self._history.heard(message.session, message.turn, message.body.text)
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         said = message.body.text.strip()

@@ -59,6 +59,18 @@ class History:
         exchanges.append(Exchange(turn, said))
         return exchanges[-1]
 
+    def withdraw(self, session: str, turn: int) -> None:
+        """The user goes on in this turn: what was understood of it so far, and the reply to that, was never said."""
+        exchanges = self._sessions.get(session)
+        if turn and exchanges and exchanges[-1].turn == turn:
+            exchanges.pop()
+
+    def heard(self, session: str, turn: int, reply: str) -> None:
+        """Of the reply in a turn no more was heard than this."""
+        for exchange in self._sessions.get(session, ()):
+            if turn and exchange.turn == turn:
+                exchange.pieces[:], exchange.finished = [reply], False
+
     def snapshot(self) -> dict[str, list[tuple[int, str, str, bool]]]:
         """By session its exchanges as (turn, said, reply, finished), for `restore`."""
         return {name: [(e.turn, e.said, e.reply, e.finished) for e in past] for name, past in self._sessions.items()}

@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from abc import abstractmethod
+from collections.abc import Iterator
 
-from graph.message import Kind
-from graph.node import Input, Node, Outgoing, Output
-from nodes.kinds import AudioFrame
+from graph.message import Message
+from graph.node import Input, Node, NodeConfig, Outgoing, Output, Runtime, Step
+from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import PLAYED
+from nodes.sink.gate import Gate
 from nodes.tts.base import Spoken
-from nodes.turn.base import Interrupt
-
-
-class Played(Kind, frozen=True, omit_defaults=True):
-    """A turn's reply has been heard, or as much of it as was heard before it was interrupted."""
-
-    kind: ClassVar[str] = "played"
-    text: str = ""
-    samples: int = 0
-    sample_rate: int = 0  # Hz
-    interrupted: bool = False
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnPending
 
 
 class SinkNode(Node):
-    """Plays or writes the reply."""
+    """Plays or writes the reply: `hear` is given what may be heard now, `cut` what may be heard no longer.
+
+    Where it is told of turns (`turn`), nothing is heard before its turn is confirmed.
+    """
 
     extra = "audio"
     audio = Input(AudioFrame, Spoken)
+    turn = Input(TurnPending, TurnConfirmed, required=False, doc="nothing is heard before its turn is confirmed")
     interrupt = Input(Interrupt, required=False, interrupts=True)
-    played = Output(Played)
+    played = Output(ReplyBegins, Played)
+
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        super().__init__(config, runtime)
+        self._gate = Gate()
+        self._begun: tuple[str, int, int] = ("", 0, 0)  # the reply that was told of last
+
+    @abstractmethod
+    def hear(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
+        """A piece of a reply, to be heard after all that came before."""
+
+    @abstractmethod
+    def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
+        """Replies that are older than this turn and revision are heard no longer."""
+
+    def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
+        if not self.runtime.connected("turn") or self._gate.passes(message):
+            yield from self._heard(message)
+
+    def on_turn(self, message: Message[TurnPending | TurnConfirmed]) -> Iterator[Step]:
+        if isinstance(message.body, TurnConfirmed):
+            for waiting in self._gate.confirm(message.session, message.turn, message.revision):
+                yield from self._heard(waiting)
+
+    def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
+        self._gate.withdraw(message.session, message.turn, message.revision)
+        yield from self.cut(message)
+
+    def _heard(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
+        reply = (message.session, message.turn, message.revision)
+        if isinstance(message.body, AudioFrame) and message.turn and reply != self._begun:
+            self._begun = reply
+            session, turn, revision = reply
+            yield self.played(ReplyBegins(), session=session, turn=turn, revision=revision)
+        yield from self.hear(message)
 
     def tell(self, played: Played, at_ns: int, session: str, turn: int, revision: int) -> Outgoing:
         """The message that a reply was heard, and its mark; `at_ns`: when its last sample was."""

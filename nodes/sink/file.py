@@ -88,7 +88,7 @@ class FileSink(SinkNode):
         timeline.user(message.payload, frame.start, frame.sample_rate, message.origin_ns or now_ns, now_ns)
         yield from self._tell(timeline, timeline.finished(now_ns))
 
-    def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
+    def hear(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         body, now_ns = message.body, self.runtime.now_ns()
         timeline = self._of(message.session)
         key = message.session, message.turn, message.revision
@@ -97,7 +97,7 @@ class FileSink(SinkNode):
             reply.sample_rate = body.sample_rate
             audible_ns = timeline.assistant(reply, message.payload, now_ns)
             if audible_ns is not None:
-                self.mark(FIRST_AUDIO, at_ns=audible_ns)
+                self.mark(FIRST_AUDIO, at_ns=audible_ns, session=key[0], turn=key[1], revision=key[2])
         else:
             reply.say(body)
             if reply.complete:
@@ -108,7 +108,7 @@ class FileSink(SinkNode):
     def on_transcript(self, message: Message[TranscriptFinal]) -> None:
         self._said[message.session, message.turn] = message.body.text
 
-    def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
+    def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
         timeline = self._of(message.session)
         cut = timeline.interrupt(message.turn, message.revision, self.runtime.now_ns())
         for placed in cut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nodes.sink.base import Played
+from nodes.kinds import Played
 from nodes.tts.base import Spoken
 
 FIRST_WITHOUT_SPACES = "\u0e00"  # Thai; above it lie the scripts that put no spaces between words

@@ -82,7 +82,7 @@ class SpeakerSink(SinkNode):
         except sounddevice.PortAudioError as error:
             raise NodeError(f"cannot open output device '{self._device.name}' at {self._rate} Hz: {error}") from error
 
-    def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
+    def hear(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         key = message.session, message.turn, message.revision
         playing = self._playing.get(key)
         if playing is None:
@@ -98,7 +98,7 @@ class SpeakerSink(SinkNode):
                 self._add(playing, playing.audio.finish().tobytes())
                 yield from self._play_out(playing)
 
-    def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
+    def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
         for playing in list(self._playing.values()):
             if playing.reply.session == message.session and playing.reply.older_than(message.turn, message.revision):
                 self._queue.drop(playing.track)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.turn.base import Utterance
+from nodes.turn.base import Interrupt, Utterance
 
 
 class TranscriptPartial(Kind, frozen=True, omit_defaults=True):
@@ -33,4 +33,5 @@ class SttNode(Node):
 
     extra = "stt"
     speech = Input(Utterance)
+    interrupt = Input(Interrupt, required=False, interrupts=True)
     text = Output(TranscriptFinal)

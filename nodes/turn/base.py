@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.kinds import AudioFrame
+from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 
@@ -28,7 +28,10 @@ class TurnConfirmed(Kind, frozen=True, omit_defaults=True):
 
 
 class Utterance(Kind, frozen=True, omit_defaults=True):
-    """What the user said in a turn; the payload is its samples, s16 little-endian mono, pre-roll included."""
+    """What the user said in a turn; the payload is its samples, s16 little-endian mono, pre-roll included.
+
+    It may come before the turn is confirmed: if the user goes on, an `Interrupt` with the next revision withdraws it.
+    """
 
     kind: ClassVar[str] = "utterance"
     start: int  # index of the payload's first sample in the captured audio
@@ -48,5 +51,9 @@ class TurnNode(Node):
     extra = "turn"
     audio = Input(AudioFrame, doc="the same audio the VAD listens to")
     speech = Input(SpeechStarted, SpeechPaused, SpeechEnded)
+    played = Input(
+        ReplyBegins, Played, required=False, doc="from the sink: what was said may go ahead, and speech may interrupt a reply"
+    )
     turn = Output(TurnPending, TurnConfirmed)
     utterance = Output(Utterance)
+    interrupt = Output(Interrupt)

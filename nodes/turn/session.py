@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from nodes.speech_audio import SAMPLE_RATE_HZ, samples
 from nodes.turn.recent_audio import RecentAudio, last_loud
-from nodes.turn.taking import Ask, Confirm, Pend, Rules, TurnTaking
+from nodes.turn.taking import Ask, Decision, Rules, TurnTaking
 from nodes.vad.base import SpeechEnded, SpeechStarted
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nodes.vad.segmenter import SpeechEvent
 
 TAIL_MS = 200  # of the pause goes with the utterance: words fade out
+VAD_LATE_MS = 200  # after the last of it, at most, the VAD tells that speech has paused
 VAD_LAG_MS = 30_000  # how far the VAD may be behind the audio before a turn of full length loses its beginning
 MOST_WAITING = 2000  # events, a minute of pause: whoever waits longer waits for audio that never comes
 
@@ -59,17 +60,19 @@ class Session:
         if spoken:
             self._audio.add(spoken, begin, spoken_ns)
 
-    def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Pend | Confirm]:
+    def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Decision]:
         """Take in a frame of s16 samples, the first of which has the index `begin`."""
         self._audio.add(payload, begin, origin_ns)
         yield from self._proceed()
+        if not self._waiting:
+            yield from self.taking.audible(self._audio.end - samples(VAD_LATE_MS))
 
-    def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Pend | Confirm]:
+    def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Decision]:
         """Take in a speech event."""
         self._waiting.append((event, origin_ns))
         yield from self._proceed()
 
-    def finish(self) -> Iterator[Pend | Confirm]:
+    def finish(self) -> Iterator[Decision]:
         """Nothing more will come: an open turn is over."""
         while self._waiting:
             yield from self._decide(*self._waiting.popleft())
@@ -86,7 +89,7 @@ class Session:
         last = taking.speech_end - 1 if loud is None else begin + loud
         return Spoken(begin, sound.tobytes(), begin - taking.begin, audio.spoken_at_ns(last))
 
-    def _proceed(self) -> Iterator[Pend | Confirm]:
+    def _proceed(self) -> Iterator[Decision]:
         while self._waiting:
             event, origin_ns = self._waiting[0]
             if _audio_needed(event) > self._audio.end and len(self._waiting) <= MOST_WAITING:
@@ -94,13 +97,13 @@ class Session:
             self._waiting.popleft()
             yield from self._decide(event, origin_ns)
 
-    def _decide(self, event: SpeechEvent, origin_ns: int) -> Iterator[Pend | Confirm]:
+    def _decide(self, event: SpeechEvent, origin_ns: int) -> Iterator[Decision]:
         self.origin_ns = origin_ns
-        decision = self.taking.hear(event)
-        if isinstance(decision, Ask):
-            yield self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
-        elif decision is not None:
-            yield decision
+        for decision in self.taking.hear(event):
+            if isinstance(decision, Ask):
+                yield self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
+            else:
+                yield decision
 
     def _heard_to(self) -> int:
         return self.taking.speech_end + samples(self.taking.silence_ms)

@@ -9,18 +9,18 @@ from pydantic import Field
 
 from graph.message import Message
 from graph.node import NodeConfig, Step
-from nodes.kinds import AudioFrame
+from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
 from nodes.model_file import model_file
 from nodes.sessions import Sessions
 from nodes.speech_audio import SAMPLE_RATE_HZ, fault
-from nodes.turn.base import TurnConfirmed, TurnNode, TurnPending, Utterance
-from nodes.turn.taking import Confirm, Pend, Rules
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnNode, TurnPending, Utterance
+from nodes.turn.taking import Confirm, Decision, GoAhead, Pend, Rules, Withdraw
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
     from nodes.turn.judge import Judge
-    from nodes.turn.session import Session
+    from nodes.turn.session import Session, Spoken
 
 SESSIONS_REMEMBERED = 100  # at up to 3 MB with the default length of a turn
 
@@ -34,6 +34,15 @@ class SmartTurnConfig(NodeConfig):
         (400, 700, 1000, 1400), min_length=1, description="silences at which the judge is asked in a pause"
     )
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
+    go_ahead_ms: int = Field(
+        200,
+        ge=0,
+        le=20_000,
+        description="silence after which what was said goes ahead, unheard until it is confirmed; 0: never; needs `played`",
+    )
+    barge_in_ms: int = Field(
+        400, ge=0, le=20_000, description="speech that interrupts the reply that is being heard; 0: none does; needs `played`"
+    )
     max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")
 
 
@@ -48,6 +57,7 @@ class SmartTurn(TurnNode):
 
     judge: Judge  # a test may put another in the place of the model
     _sessions: Sessions[Session]
+    _warned = False
 
     @classmethod
     def models(cls, config: SmartTurnConfig) -> Sequence[str]:
@@ -65,7 +75,9 @@ class SmartTurn(TurnNode):
         except ImportError as error:
             raise self.missing((error.name or "a library").partition(".")[0]) from error
         self.judge = SmartTurnJudge(file)
-        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms)
+        told = self.runtime.connected("played")
+        go_ahead_ms, barge_in_ms = (config.go_ahead_ms, config.barge_in_ms) if told else (0, 0)
+        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in_ms, told)
         self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
 
     def in_turn(self) -> Collection[str]:
@@ -99,6 +111,17 @@ class SmartTurn(TurnNode):
         yield from self._tell(message.session, session, session.hear_event(message.body, message.origin_ns))
         yield from self._forget()
 
+    def on_played(self, message: Message[ReplyBegins | Played]) -> None:
+        """The reply to a turn is heard: the turn is over for good."""
+        taking = self._sessions.of(message.session).taking
+        if isinstance(message.body, Played):
+            taking.reply_ends(message.turn)
+        elif not taking.reply_begins(message.turn, message.revision) and not self._warned:
+            self._warned = True
+            self.runtime.warn(
+                "a reply was heard before the turn was confirmed: connect the sink's input `turn`, or set go_ahead_ms to 0"
+            )
+
     def drain(self) -> Iterator[Step]:
         """Confirm the turns that are still open."""
         for name, session in self._sessions.items():
@@ -108,14 +131,37 @@ class SmartTurn(TurnNode):
         for name, session in self._sessions.surplus():
             yield from self._tell(name, session, session.finish())
 
-    def _tell(self, name: str, session: Session, decisions: Iterator[Pend | Confirm]) -> Iterator[Step]:
+    def _tell(self, name: str, session: Session, decisions: Iterator[Decision]) -> Iterator[Step]:
         for decision in decisions:
+            taking = session.taking
             if isinstance(decision, Confirm):
                 yield from self._confirm(name, session, decision)
-            else:
-                taking = session.taking
+            elif isinstance(decision, GoAhead):
+                yield from self._say(name, session, session.spoken())
+            elif isinstance(decision, Withdraw):
+                yield self.interrupt(
+                    Interrupt(decision.reason),
+                    session=name,
+                    turn=taking.turn,
+                    revision=taking.revision,
+                    origin_ns=session.origin_ns,
+                )
+            elif isinstance(decision, Pend):
                 pending = TurnPending(decision.probability, taking.silence_ms)
                 yield self.turn(pending, session=name, turn=taking.turn, revision=taking.revision, origin_ns=session.origin_ns)
+
+    def _say(self, name: str, session: Session, spoken: Spoken | None) -> Iterator[Step]:
+        taking = session.taking
+        if spoken is not None:
+            utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ)
+            yield self.utterance(
+                utterance,
+                spoken.payload,
+                session=name,
+                turn=taking.turn,
+                revision=taking.revision,
+                origin_ns=session.origin_ns,
+            )
 
     def _confirm(self, name: str, session: Session, confirm: Confirm) -> Iterator[Step]:
         taking, origin_ns = session.taking, session.origin_ns
@@ -135,8 +181,10 @@ class SmartTurn(TurnNode):
             probability=round(confirm.probability, 4),
             silence_ms=silence_ms,
             reason=confirm.reason,
+            went_ahead=confirm.went_ahead,
+            withdrawn=taking.withdrawn,
         )
         confirmed = TurnConfirmed(confirm.probability, silence_ms, confirm.reason)
-        utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ)
         yield self.turn(confirmed, session=name, turn=turn, revision=revision, origin_ns=origin_ns)
-        yield self.utterance(utterance, spoken.payload, session=name, turn=turn, revision=revision, origin_ns=origin_ns)
+        if not confirm.went_ahead:
+            yield from self._say(name, session, spoken)

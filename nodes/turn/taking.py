@@ -1,18 +1,28 @@
 """Turn-taking: a pure machine of one session, speech events and judgements in, decisions out. It knows only media time.
 
-idle --speech--> speaking --pause--> pausing --speech--> speaking (revision + 1)
-pausing --the judge holds it complete, or the silence reaches the ceiling, or the speech is ended--> idle
+    idle --speech--> speaking --pause--> pausing --speech--> speaking (revision + 1; what went ahead is withdrawn)
+    pausing --the judge holds it complete, or the silence reaches the ceiling, or the speech is ended--> confirmed
+    confirmed --speech, before the reply is heard--> speaking (revision + 1; the reply is withdrawn)
+    confirmed --the reply is heard, or nobody tells us of that--> idle
+
+While the reply is being heard speech is a new turn that interrupts it, once it has lasted long enough; if it does not, it was
+none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Literal, TypeAlias
 
+from nodes.speech_audio import samples
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 from nodes.vad.segmenter import SpeechEvent
 
 Reason: TypeAlias = Literal["judge", "ceiling", "end"]
+
+REOPEN_MS = 4000  # of silence, after which a turn whose reply never came is over for good
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +32,26 @@ class Rules:
     ask_at_ms: tuple[int, ...]  # silences of a pause
     threshold: float  # probability from which the judge is believed
     max_silence_ms: int
+    go_ahead_ms: int = 0  # silence of a pause after which what was said goes ahead; 0: not before the turn is confirmed
+    barge_in_ms: int = 0  # speech that interrupts a reply; 0: none does
+    told: bool = False  # we are told when a reply is heard
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
     """The judge should look at what was said so far, and `judged` be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoAhead:
+    """What was said so far may be all: the others may begin with it, but nothing of that may be heard yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Everything older than the turn and revision that it is now is stale."""
+
+    reason: Literal["goes on", "barge-in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +67,16 @@ class Confirm:
 
     probability: float
     reason: Reason
+    went_ahead: bool = False  # the others have what was said already
+
+
+Decision: TypeAlias = Ask | GoAhead | Withdraw | Pend | Confirm
+
+
+class _Phase(Enum):
+    IDLE = auto()
+    SPEAKING = auto()
+    CONFIRMED = auto()  # and the reply is not heard yet
 
 
 class TurnTaking:
@@ -49,11 +84,15 @@ class TurnTaking:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._open = False
+        self._phase = _Phase.IDLE
         self._asked_ms = 0  # the silence at which the judge was due last in this pause
         self._probability = 0.0
+        self._went_ahead = False  # in this pause
+        self._heard: int | None = None  # the turn whose reply is being heard
+        self._on_trial: int | None = None  # where speech began that may interrupt a reply
         self.turn = 0  # counted from 1
         self.revision = 0
+        self.withdrawn = 0  # how often something had gone ahead in vain in this turn
         self.begin = 0  # first sample worth keeping
         self.speech_end = 0  # first sample after the last speech
         self.silence_ms = 0
@@ -61,39 +100,84 @@ class TurnTaking:
     @property
     def open(self) -> bool:
         """True while the user has the turn."""
-        return self._open
+        return self._phase is _Phase.SPEAKING
 
-    def hear(self, event: SpeechEvent) -> Ask | Confirm | None:
+    def hear(self, event: SpeechEvent) -> list[Decision]:
         """Take in a speech event of the VAD."""
+        return list(self._hear(event))
+
+    def _hear(self, event: SpeechEvent) -> Iterator[Decision]:
         if isinstance(event, SpeechStarted):
-            self._started(event)
-            return None
-        if not self._open:
-            return None
+            yield from self._started(event)
+            return
+        if not self.open:
+            return
         self.speech_end, self.silence_ms = event.at, event.silence_ms
+        if self._on_trial is not None:
+            yield from self.audible(event.at)
+            if self._on_trial is not None:  # it was too short to be one
+                self._on_trial, self._phase, self.turn = None, _Phase.IDLE, self.turn - 1
+                return
         if event.silence_ms >= self._rules.max_silence_ms:
-            return self._confirm("ceiling")
-        return self._confirm("end") if isinstance(event, SpeechEnded) else self._paused(event)
+            yield self._confirm("ceiling")
+        elif isinstance(event, SpeechEnded):
+            yield self._confirm("end")
+        else:
+            yield from self._paused(event)
+
+    def audible(self, until: int) -> list[Decision]:
+        """There is speech up to this sample at least."""
+        if self._on_trial is None or until - self._on_trial < samples(self._rules.barge_in_ms):
+            return []
+        self._on_trial = self._heard = None
+        return [Withdraw("barge-in")]
 
     def judged(self, probability: float) -> Pend | Confirm:
         """Take in the answer to `Ask`."""
         self._probability = probability
         return self._confirm("judge") if probability >= self._rules.threshold else Pend(probability)
 
-    def _started(self, event: SpeechStarted) -> None:
-        self._asked_ms, self._probability = 0, 0.0
-        if self._open:
-            self.revision += 1
-        else:
-            self._open, self.turn, self.revision, self.begin = True, self.turn + 1, 0, event.keep_from
+    def reply_begins(self, turn: int, revision: int) -> bool:
+        """The first sound of a reply has left. False where nobody was allowed to hear it yet."""
+        if (turn, revision) == (self.turn, self.revision) and self._phase is not _Phase.IDLE:
+            if self.open:
+                return False
+            self._phase = _Phase.IDLE
+        self._heard = turn
+        return True
 
-    def _paused(self, event: SpeechPaused) -> Ask | None:
-        due = max((ms for ms in self._rules.ask_at_ms if ms <= event.silence_ms), default=0)
-        if due <= self._asked_ms:
-            return None
-        self._asked_ms = due
-        return Ask()
+    def reply_ends(self, turn: int) -> None:
+        """A reply was heard, as far as it was."""
+        if self._heard == turn:
+            self._heard = None
+        if self._phase is _Phase.CONFIRMED and turn == self.turn:
+            self._phase = _Phase.IDLE
+
+    def _started(self, event: SpeechStarted) -> Iterator[Decision]:
+        reopens = self._phase is _Phase.CONFIRMED and event.at - self.speech_end <= samples(REOPEN_MS)
+        stale = self._went_ahead or reopens
+        self._asked_ms, self._probability, self._went_ahead = 0, 0.0, False
+        if self.open or reopens:
+            self._phase, self.revision = _Phase.SPEAKING, self.revision + 1
+            if stale:
+                self.withdrawn += 1
+                yield Withdraw("goes on")
+            return
+        self._phase, self.turn, self.revision, self.withdrawn = _Phase.SPEAKING, self.turn + 1, 0, 0
+        self.begin = event.keep_from
+        self._on_trial = event.at if self._heard is not None and self._rules.barge_in_ms else None
+
+    def _paused(self, event: SpeechPaused) -> Iterator[Decision]:
+        rules = self._rules
+        if rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
+            self._went_ahead = True
+            yield GoAhead()
+        due = max((ms for ms in rules.ask_at_ms if ms <= event.silence_ms), default=0)
+        if due > self._asked_ms:
+            self._asked_ms = due
+            yield Ask()
 
     def _confirm(self, reason: Reason) -> Confirm:
-        self._open = False
-        return Confirm(self._probability, reason)
+        self._phase = _Phase.CONFIRMED if self._rules.told else _Phase.IDLE
+        went_ahead, self._went_ahead = self._went_ahead, False
+        return Confirm(self._probability, reason, went_ahead)

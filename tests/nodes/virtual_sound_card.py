@@ -11,8 +11,7 @@ import numpy as np
 from graph.node import Outgoing
 from graph.testing import Harness
 from nodes.capture.microphone import MicrophoneCapture
-from nodes.kinds import AudioFrame
-from nodes.sink.base import Played
+from nodes.kinds import AudioFrame, Played
 from nodes.sink.speaker import SpeakerSink
 from nodes.tts.base import Spoken
 

@@ -105,3 +105,23 @@ def test_an_exchange_that_led_to_nothing_is_dropped() -> None:
     history.drop_current("a")
     history.begin("a", 3, "q3")
     assert contents(history, "a") == ["q1", "r1", "q3"]
+
+
+def test_what_was_withdrawn_was_never_said() -> None:
+    history = History(8)
+    replied(history, "s", 1, "Hello.", "Hi.")
+    replied(history, "s", 2, "I would like", "Yes?")
+    history.withdraw("s", 2)
+    history.withdraw("s", 2)
+    history.withdraw("nobody", 2)
+    history.begin("s", 3, "And now?")
+    assert contents(history, "s") == ["Hello.", "Hi.", "And now?"]
+
+
+def test_of_a_reply_that_was_interrupted_only_what_was_heard_is_remembered() -> None:
+    history = History(8)
+    replied(history, "s", 1, "Count.", "One, two, three, four.")
+    history.heard("s", 1, "One, two,")
+    history.heard("nobody", 1, "Nothing.")
+    history.begin("s", 2, "Stop.")
+    assert contents(history, "s") == ["Count.", "One, two,…", "Stop."]

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from graph.errors import NodeError
 from graph.testing import Harness, Sent
-from nodes.kinds import AudioFrame
+from nodes.kinds import AudioFrame, Played
 from nodes.sink import stereo
-from nodes.sink.base import Played
 from nodes.sink.file import FileSink
 from nodes.stt.base import TranscriptFinal
 from nodes.tts.base import Spoken
@@ -60,7 +59,8 @@ class Conversation:
 
     def speak(self, ms: int, level: int = LOUD, *, rate: int = RATE_HZ, turn: int = 1, **header: Any) -> list[Sent]:
         payload = np.full(rate * ms // 1000, level, "<i2").tobytes()
-        return self.sink.feed("audio", AudioFrame(sample_rate=rate), payload, turn=turn, **header)
+        sent = self.sink.feed("audio", AudioFrame(sample_rate=rate), payload, turn=turn, **header)
+        return [one for one in sent if isinstance(one.body, Played)]
 
     def say(self, text: str, ms: int, *, rate: int = RATE_HZ, last: bool = True, turn: int = 1, **header: Any) -> list[Sent]:
         return self.sink.feed("audio", Spoken(text, rate * ms // 1000, last), turn=turn, **header)

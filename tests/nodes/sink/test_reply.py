@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.sink.base import Played
+from nodes.kinds import Played
 from nodes.sink.reply import Reply
 from nodes.tts.base import Spoken
 

@@ -13,8 +13,7 @@ import pytest
 from graph.errors import NodeError
 from graph.message import Message
 from graph.testing import Harness
-from nodes.kinds import AudioFrame
-from nodes.sink.base import Played
+from nodes.kinds import AudioFrame, Played
 from nodes.sink.speaker import SpeakerSink
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt

@@ -104,6 +104,8 @@ def test_a_confirmed_turn_is_marked(conversation: tuple[list[Sent], list[Marked]
             "probability": round(s.body.probability, 4),
             "silence_ms": s.body.silence_ms,
             "reason": s.body.reason,
+            "went_ahead": False,
+            "withdrawn": 0,
         }
 
 

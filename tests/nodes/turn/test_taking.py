@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 
-from nodes.turn.taking import Ask, Confirm, Pend, Rules, TurnTaking
+from nodes.turn.taking import Ask, Confirm, Decision, GoAhead, Pend, Rules, TurnTaking, Withdraw
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 from nodes.vad.segmenter import SpeechEvent
 
@@ -18,7 +21,21 @@ def pause(silence_ms: int, at: int = 3000) -> SpeechPaused:
     return SpeechPaused(at, silence_ms)
 
 
-History = list[tuple[SpeechEvent | float, Ask | Pend | Confirm | None]]
+EAGER = Rules((400,), 0.5, 2000, go_ahead_ms=200, barge_in_ms=300, told=True)
+AGAIN = SpeechStarted(20_000, 19_000)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the sink tells of a reply."""
+
+    begins: bool
+    turn: int = 1
+    revision: int = 0
+
+
+Event = SpeechEvent | float | int | Reply  # 0.7: what the judge holds; 5000: there is speech up to this sample
+History = list[tuple[Event, Decision | bool | list[Decision] | None]]
 
 HISTORIES: dict[str, History] = {
     "a pause too short to ask about": [(START, None), (pause(96), None), (pause(192), None)],
@@ -71,11 +88,126 @@ HISTORIES: dict[str, History] = {
 }
 
 
+GO = GoAhead()
+EAGER_HISTORIES: dict[str, History] = {
+    "what was said goes ahead, and is confirmed": [
+        (START, None),
+        (pause(96), None),
+        (pause(224), GO),
+        (pause(256), None),
+        (pause(416), Ask()),
+        (0.9, Confirm(0.9, "judge", went_ahead=True)),
+        (Reply(True), True),
+        (Reply(False), None),
+        (AGAIN, None),
+        (pause(224, 24_000), GO),
+    ],
+    "who goes on withdraws what went ahead": [
+        (START, None),
+        (pause(224), GO),
+        (GO_ON, Withdraw("goes on")),
+        (pause(96, 7000), None),
+        (SpeechStarted(8000, 7900), None),
+        (pause(224, 9000), GO),
+        (pause(416, 9000), Ask()),
+        (0.9, Confirm(0.9, "judge", went_ahead=True)),
+    ],
+    "a turn is not over before its reply is heard": [
+        (START, None),
+        (pause(224), GO),
+        (pause(416), Ask()),
+        (0.9, Confirm(0.9, "judge", went_ahead=True)),
+        (GO_ON, Withdraw("goes on")),
+        (pause(224, 7000), GO),
+        (pause(416, 7000), Ask()),
+        (0.9, Confirm(0.9, "judge", went_ahead=True)),
+        (Reply(True, 1, 1), True),
+        (AGAIN, None),
+        (25_000, Withdraw("barge-in")),
+    ],
+    "but it is when the reply takes for ever": [
+        (START, None),
+        (SpeechEnded(3000, 1500), Confirm(0.0, "end")),
+        (SpeechStarted(3000 + 5 * 16_000, 3000 + 5 * 16_000), None),
+        (pause(224, 90_000), GO),
+    ],
+    "both at once": [(START, None), (pause(416), [GO, Ask()]), (0.9, Confirm(0.9, "judge", went_ahead=True))],
+    "a cough interrupts nothing, and is no turn": [
+        (START, None),
+        (SpeechEnded(3000, 1500), Confirm(0.0, "end")),
+        (Reply(True), True),
+        (AGAIN, None),
+        (22_000, None),
+        (pause(96, 23_200), None),
+        (pause(416, 23_200), None),
+        (SpeechStarted(40_000, 39_000), None),
+        (45_000, Withdraw("barge-in")),
+        (46_000, None),
+        (pause(224, 47_000), GO),
+        (pause(416, 47_000), Ask()),
+        (0.9, Confirm(0.9, "judge", went_ahead=True)),
+        (Reply(True, 2, 0), True),
+    ],
+    "the pause tells that it was long enough": [
+        (START, None),
+        (SpeechEnded(3000, 1500), Confirm(0.0, "end")),
+        (Reply(True), True),
+        (AGAIN, None),
+        (pause(224, 26_000), [Withdraw("barge-in"), GO]),
+    ],
+    "after the reply it is a turn, however short": [
+        (START, None),
+        (SpeechEnded(3000, 1500), Confirm(0.0, "end")),
+        (Reply(True), True),
+        (Reply(False), None),
+        (AGAIN, None),
+        (pause(224, 21_000), GO),
+    ],
+    "a reply that came to nothing ends the turn, too": [
+        (START, None),
+        (SpeechEnded(3000, 1500), Confirm(0.0, "end")),
+        (Reply(False), None),
+        (SpeechStarted(30_000, 29_900), None),
+        (pause(224, 34_000), GO),
+    ],
+    "a sink that does not wait is found out": [(START, None), (pause(224), GO), (Reply(True), False)],
+    "a reply to what was withdrawn is none of this turn's": [
+        (START, None),
+        (pause(224), GO),
+        (GO_ON, Withdraw("goes on")),
+        (Reply(True, 1, 0), True),
+        (pause(224, 7000), GO),
+    ],
+}
+
+
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_history(history: History) -> None:
-    taking = TurnTaking(RULES)
-    for heard, decision in history:
-        assert (taking.judged(heard) if isinstance(heard, float) else taking.hear(heard)) == decision, heard
+    check(RULES, history)
+
+
+@pytest.mark.parametrize("history", EAGER_HISTORIES.values(), ids=EAGER_HISTORIES)
+def test_history_with_what_goes_ahead(history: History) -> None:
+    check(EAGER, history)
+
+
+def check(rules: Rules, history: History) -> None:
+    taking = TurnTaking(rules)
+    for event, expected in history:
+        decided = happen(taking, event)
+        if isinstance(decided, list) and not isinstance(expected, list):
+            decided = decided[0] if len(decided) == 1 else decided or None
+        assert decided == expected, event
+
+
+def happen(taking: TurnTaking, event: Event) -> Any:
+    if isinstance(event, float):
+        return taking.judged(event)
+    if isinstance(event, int):
+        return taking.audible(event)
+    if isinstance(event, Reply):
+        return taking.reply_begins(event.turn, event.revision) if event.begins else taking.reply_ends(event.turn)
+    return taking.hear(event)
 
 
 def test_turns_are_numbered_and_second_thoughts_counted() -> None:
