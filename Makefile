@@ -7,7 +7,7 @@ JS := examples/javascript
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-PEERS := dora ezmsg redis
+PEERS := dora ezmsg redis pipecat
 .PHONY: help run test chaos lint format javascript bench bench-peers clean
 
 help: ## print these targets

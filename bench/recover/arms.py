@@ -78,7 +78,12 @@ class Dora(Arm):
 
     @property
     def missing(self) -> str:
-        return "" if (PEERS / "dora" / INSTALLED).exists() else f"not installed: {PEER_HINT}"
+        return not_installed("dora")
+
+
+def not_installed(peer: str) -> str:
+    """Why a peer cannot take part; empty where it can."""
+    return "" if (PEERS / peer / INSTALLED).exists() else f"not installed: {PEER_HINT}"
 
 
 ARMS = (

@@ -1,1 +1,1 @@
-"""How a node is replaced while messages flow; beside dora's `node replace`."""
+"""How a node is replaced while messages flow; beside dora's `node replace` and Pipecat's ServiceSwitcher."""

@@ -1,18 +1,21 @@
-"""How a relay is replaced in a graph of ours, and in a dataflow of dora's."""
+"""How a relay is replaced in a graph of ours, in a dataflow of dora's, and in a pipeline of Pipecat's."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from bench.recover.arms import Arm, Dora
+from bench.recover.arms import Arm, Dora, not_installed
 from bench.recover.ends import FOLDER_VARIABLE
+from bench.transport.arms.base import PEERS
 from graph.commands import Apply, CommandClient
 from graph.load import load_plan
 
@@ -74,8 +77,29 @@ class DoraReplace(Dora):
         return {**super().environment(run), FOLDER_VARIABLE: str(run), "HOME": os.environ.get("HOME", str(run))}
 
 
-ARMS: tuple[Ours | DoraReplace, ...] = (
+class PipecatSwitch(Arm):
+    """Pipecat's ServiceSwitcher: both relays are objects in the one process from the beginning; a swap turns to the other."""
+
+    def command(self, run: Path) -> list[str]:
+        return [str(PEERS / "pipecat" / "bin" / "python"), "-m", "bench.swap.pipecat_nodes"]
+
+    def swap(self, run: Path, version: int) -> None:
+        """Switch; returns when the strategy says that the other is active."""
+        with socket.socket(socket.AF_UNIX) as orders:
+            orders.connect(str(run / "orders"))
+            orders.sendall(f"{version}\n".encode())
+            orders.recv(16)
+
+    @property
+    def missing(self) -> str:
+        return not_installed("pipecat")
+
+
+Swapping: TypeAlias = Ours | DoraReplace | PipecatSwitch
+
+ARMS: tuple[Swapping, ...] = (
     Ours("voicegraph stream"),
     Ours("voicegraph queue", ", link: queue"),
     DoraReplace("dora node replace"),
+    PipecatSwitch("Pipecat ServiceSwitcher"),
 )

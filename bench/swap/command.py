@@ -21,7 +21,7 @@ from bench.swap.figures import Swapped, swapped
 from bench.transport.processes import taking_part
 
 if TYPE_CHECKING:
-    from bench.swap.arms import DoraReplace, Ours
+    from bench.swap.arms import Swapping
 
 STEADY_S = 1.0
 PATIENCE_S = 20.0
@@ -41,7 +41,7 @@ def swap(
     swaps: Annotated[int, typer.Option(min=1, help="How often the relay is replaced in a run.")] = 10,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every run to this file.")] = None,
 ) -> None:
-    """A relay is replaced again and again while 1000 messages of 1 KB a second flow; beside `dora node replace`.
+    """A relay is replaced again and again while 1000 messages of 1 KB a second flow: ours, dora's, Pipecat's.
 
     Gaps are the longest pause at the consumer around each swap. The arms take turns in a rotating order; figures are medians
     (min-max) over all swaps of all rounds. docs/benchmarks.md says how to read them.
@@ -57,7 +57,7 @@ def _row(figures: Callable[[Swapped], list[float]], runs: list[Swapped]) -> str:
     return _told([value for one in runs for value in figures(one)])
 
 
-def measure(arm: Ours | DoraReplace, swaps: int) -> Swapped:
+def measure(arm: Swapping, swaps: int) -> Swapped:
     """One run."""
     with started(arm) as (run, process, _):
         _until(lambda: len(heard(run)) > 1000)
