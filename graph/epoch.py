@@ -29,6 +29,10 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     committed: bool = False  # the hand-over has begun: there is no way back
     renamed: dict[str, str] = {}  # by node that leaves, the node that goes on for it
 
+    def prepare(self) -> None:
+        """Work out what every worker asks, before it is forked: who goes through all of a plan copies all of its memory."""
+        self.programs, self._indexes  # noqa: B018
+
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plan, and the one before it while both count."""
@@ -47,6 +51,12 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _all(self) -> dict[str, Instance]:
         return {i.id: i for i in self.instances}
+
+    @cached_property
+    def programs(self) -> frozenset[str]:
+        """Instances that are not of a Python class."""
+        nodes = {(plan is self.plan, n.name): n for plan in self.plans for n in plan.nodes}
+        return frozenset(i.id for i in self.instances if nodes[i.id in self._planned or self.before is None, i.node].command)
 
     @cached_property
     def leaving(self) -> frozenset[str]:

@@ -49,9 +49,16 @@ class LevelError(VoicegraphError):
 def configure(**who: Any) -> None:
     """Let this process log as `who` (instance, node, life), from the level in VOICEGRAPH_LOG; `level` tells if it is none."""
     _who.update(who)
-    logging.basicConfig(handlers=[_Handler()], level=logging.INFO, force=True)
+    prepare()
     with contextlib.suppress(LevelError):
-        logging.getLogger().setLevel(level())
+        if (wanted := level()) != logging.getLogger().level:
+            logging.getLogger().setLevel(wanted)
+
+
+@cache
+def prepare() -> None:
+    """Have `logging` write lines of ours; done before a node is forked it costs that node no memory."""
+    logging.basicConfig(handlers=[_Handler()], level=logging.INFO, force=True)
 
 
 def message_in_hand(find: Callable[[], Message[Any] | None]) -> None:

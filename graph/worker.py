@@ -22,7 +22,7 @@ from graph.errors import NodeError, VoicegraphError
 from graph.links.dealer import Parcel
 from graph.links.receipts import Origin
 from graph.log_places import log_dir
-from graph.log_rotation import rotate
+from graph.log_rotation import is_long, rotate
 from graph.loop import Loop, Stopped
 from graph.node import Node
 from graph.plan import Edge, Instance, PlannedNode
@@ -51,7 +51,6 @@ class _Worker:
         self._life = life
         self._fallback = fallback
         self._loop: Loop | None = None
-        self._file = log_dir(plan) / f"{instance.id}.log"
         self._control = ControlClient(
             run.control,
             instance.id,
@@ -62,7 +61,8 @@ class _Worker:
         )
 
     def _beat(self) -> Beat:
-        rotate(self._file)
+        if is_long():
+            rotate(log_dir(self._plan) / f"{self._instance.id}.log")
         return self._loop.beat() if self._loop is not None else Beat(life=self._life, course="starting")
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
