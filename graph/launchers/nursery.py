@@ -24,6 +24,7 @@ import msgspec
 from graph import logs
 from graph.epoch import Epoch
 from graph.launchers.child import arguments_at, become
+from graph.launchers.heap import fill_holes, settle
 from graph.launchers.requests import REQUEST_BYTES, FromNursery, Leave, Refused, SpawnChild, Spawned, encode, to_nursery
 from graph.links.partitions import partitions_of_replica
 from graph.message import host_id
@@ -204,7 +205,7 @@ class Nursery:
                 return None
             self._epoch.prepare()
             self._epoch_id = identity
-            _settle()
+            settle()
         return self._epoch
 
     def _close(self) -> None:
@@ -296,14 +297,8 @@ def _preload() -> None:
     arguments_at()
     host_id()
     partitions_of_replica(0, 1)  # of a node that is not replicated, as most
-    _settle()
-
-
-def _settle() -> None:
-    """Before a fork: what each child would write to, and so copy, as soon as it runs."""
-    gc.collect()
-    gc.freeze()  # a collection writes to every object
-    getattr(sys, "_clear_type_cache", bool)()  # a method looked up takes the place of another, whose name is counted down
+    settle()
+    fill_holes()
 
 
 def main(run_dir: Path) -> None:
