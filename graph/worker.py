@@ -74,18 +74,18 @@ class _Worker:
         except Stopped:
             code = 0
         except VoicegraphError as error:
-            logs.OWN.exception("failed")
+            logs.own("failed", "error", exception=True)
             self._control.send(Failed(str(error)))
             code = 1
         except Exception as error:  # the node author's own: it ends this node, with a name, and no other
-            logs.OWN.exception("failed")
+            logs.own("failed", "error", exception=True)
             self._control.send(Failed(f"{type(error).__name__}: {error}"))
             code = 1
         else:
             code = 0
         if self._loop is not None:
             self._control.send(self._loop.beat())
-        logs.OWN.info("leaves with exit code %d", code)
+        logs.own(f"leaves with exit code {code}")
         self._control.close()
         if self._control.orphaned:
             self._dir.leave(self._instance.id)
@@ -116,7 +116,7 @@ class _Worker:
             node = cls(cls.Config(**planned.config), self._loop)
             self._loop.attach(node)
             _set_up(node)
-            logs.OWN.info("loaded")
+            logs.own("loaded")
             # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._loop.run(planned.source)
