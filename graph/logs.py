@@ -111,7 +111,7 @@ _encode = msgspec.json.Encoder(enc_hook=_shown).encode
 
 
 def own(event: str, level: str = "info", exception: bool = False) -> None:
-    """Write what the engine itself has to say into a node's log. (`logging` would take 0.2 MB of each node's memory.)
+    """Write what the engine itself has to say into a node's log. (`logging` would take 0.1 MB of each node's memory.)
 
     :param exception: with the trace of the one that is being handled.
     """
