@@ -29,6 +29,10 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     committed: bool = False  # the hand-over has begun: there is no way back
     renamed: dict[str, str] = {}  # by node that leaves, the node that goes on for it
 
+    def prepare(self) -> None:
+        """Work out what every worker asks, before it is forked: who goes through all of a plan copies all of its memory."""
+        self.programs, self._indexes, self._of, self.leaving, self.joining, self.coming, self.going, self.bequests  # noqa: B018
+
     @property
     def plans(self) -> tuple[Plan, ...]:
         """The plan, and the one before it while both count."""
@@ -47,6 +51,24 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _all(self) -> dict[str, Instance]:
         return {i.id: i for i in self.instances}
+
+    @cached_property
+    def _of(self) -> dict[str, list[Instance]]:
+        found: dict[str, list[Instance]] = {}
+        for one in self.instances:
+            found.setdefault(one.node, []).append(one)
+        return found
+
+    @cached_property
+    def _named(self) -> tuple[dict[str, PlannedNode], dict[str, PlannedNode]]:
+        """The nodes of the plan before, and of the plan."""
+        before = self.plan if self.before is None else self.before
+        return {n.name: n for n in before.nodes}, {n.name: n for n in self.plan.nodes}
+
+    @cached_property
+    def programs(self) -> frozenset[str]:
+        """Instances that are not of a Python class."""
+        return frozenset(i.id for i in self.instances if self.node(i.id).command)
 
     @cached_property
     def leaving(self) -> frozenset[str]:
@@ -68,12 +90,12 @@ class Epoch(msgspec.Struct, frozen=True, dict=True):
 
     def of(self, node: str) -> list[Instance]:
         """All instances of a node."""
-        return [i for i in self.instances if i.node == node]
+        return list(self._of.get(node, ()))
 
     def node(self, id: str) -> PlannedNode:
         """The node that an instance is of, as it is in the instance's own plan."""
         plan = self.plan if id in self._planned or self.before is None else self.before
-        return plan.node(self.instance(id).node)
+        return self._named[plan is self.plan][self.instance(id).node]
 
     def working(self, id: str, fallback: bool) -> PlannedNode:
         """The same, or its fallback."""

@@ -41,6 +41,14 @@ class Journal:
                 file.write(msgspec.json.encode(said) + b"\n")
 
 
+def is_long(most: int = BYTES_MAX) -> bool:
+    """True when it is time that this process rotates its own file, which is where its descriptor 2 goes."""
+    try:
+        return os.fstat(2).st_size >= most
+    except OSError:
+        return False
+
+
 def rotate(file: Path, most: int = BYTES_MAX) -> bool:
     """Begin a new file when this process' own has become long; what goes to descriptors 1 and 2 goes there from now on.
 

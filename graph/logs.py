@@ -28,8 +28,6 @@ from graph.message import Message
 from graph.validation import did_you_mean
 
 LEVEL_VARIABLE = "VOICEGRAPH_LOG"
-OWN = logging.getLogger("voicegraph")  # what the engine itself writes into a node's log
-
 _who: dict[str, Any] = {}
 
 
@@ -49,9 +47,16 @@ class LevelError(VoicegraphError):
 def configure(**who: Any) -> None:
     """Let this process log as `who` (instance, node, life), from the level in VOICEGRAPH_LOG; `level` tells if it is none."""
     _who.update(who)
-    logging.basicConfig(handlers=[_Handler()], level=logging.INFO, force=True)
+    prepare()
     with contextlib.suppress(LevelError):
-        logging.getLogger().setLevel(level())
+        if (wanted := level()) != logging.getLogger().level:
+            logging.getLogger().setLevel(wanted)
+
+
+@cache
+def prepare() -> None:
+    """Have `logging` write lines of ours; done before a node is forked it costs that node no memory."""
+    logging.basicConfig(handlers=[_Handler()], level=logging.INFO, force=True)
 
 
 def message_in_hand(find: Callable[[], Message[Any] | None]) -> None:
@@ -105,6 +110,19 @@ def _shown(value: object) -> str:
 _encode = msgspec.json.Encoder(enc_hook=_shown).encode
 
 
+def own(event: str, level: str = "info", exception: bool = False) -> None:
+    """Write what the engine itself has to say into a node's log. (`logging` would take 0.1 MB of each node's memory.)
+
+    :param exception: with the trace of the one that is being handled.
+    """
+    if LEVELS[level] < logging.getLogger().level:
+        return
+    said = {"timestamp": datetime.now(UTC).strftime(STAMP), "level": level, "event": event, **_who}
+    if exception:
+        said["exception"] = traceback.format_exc().rstrip()
+    _write(said)
+
+
 class _Handler(logging.Handler):
     """Writes the records of `logging` as lines."""
 
@@ -114,9 +132,7 @@ class _Handler(logging.Handler):
             event = record.getMessage()
         except (TypeError, ValueError) as error:  # a library's own mistake
             event = f"{record.msg} ({error})"
-        said |= {"level": record.levelname.lower(), "event": event, **_who}
-        if record.name != OWN.name:
-            said["logger"] = record.name
+        said |= {"level": record.levelname.lower(), "event": event, **_who, "logger": record.name}
         if record.exc_info:
             said["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
         _write(said)

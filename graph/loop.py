@@ -137,7 +137,7 @@ class Loop:
         self._between = True
         self._changing.look()
         self._course = "ready"
-        logs.OWN.info("ready")
+        logs.own("ready")
         self._control.send(Ready())
         self._source = source
         if source:
@@ -197,7 +197,7 @@ class Loop:
             self._pump(IDLE_MS)
             self._drop_all()
         self._course = "drained"
-        logs.OWN.info("drained")
+        logs.own("drained")
         self._control.send(self.beat())
         self._control.send(Drained())
         while not self._control.orphaned:
@@ -444,7 +444,7 @@ class Loop:
         self._control.send(StatusMessage(text))
 
     def warn(self, text: str) -> None:
-        logs.OWN.warning(text)
+        logs.own(text, "warning")
         self._control.send(Warned(text))
 
     def mark(self, mark: Mark, session: str | None, turn: int | None, revision: int | None) -> None:

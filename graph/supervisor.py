@@ -171,8 +171,15 @@ class Supervisor:
 
     def handle(self, event: Event, now_s: float) -> list[Action]:
         """One event; `now_s` is any clock that only goes forward."""
+        if isinstance(event, Said) and isinstance(event.message, Beat) and not self._adopts(event.instance):
+            return self._handle(event, now_s)  # says nothing new; there are two a second of every node
         actions = self._handle(event, now_s)
         return [*actions, *self._settle(now_s)]
+
+    def _adopts(self, instance: str) -> bool:
+        """True of one that an earlier supervisor has left, and whose state its first beat will tell."""
+        member = self.members.get(instance)
+        return member is not None and member.state == "adopted"
 
     def _handle(self, event: Event, now_s: float) -> list[Action]:
         if isinstance(event, Said):
@@ -421,9 +428,10 @@ class Supervisor:
         return [*told, *self._start_waiting(now_s)]
 
     def _replan(self) -> None:
-        """Another plan is in force."""
-        self.plan = self.changes.epoch.plan
-        self._know_circuits()
+        """Another plan may be in force."""
+        if self.plan is not self.changes.epoch.plan:
+            self.plan = self.changes.epoch.plan
+            self._know_circuits()
 
     def _go_on_changing(self, now_s: float) -> list[Action]:
         """Whatever has become possible in a change of the plan, and the next one."""

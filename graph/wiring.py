@@ -48,7 +48,7 @@ class Wiring:
         self._life = life
         self._run = run
         self._endpoint = run.endpoint
-        self._foreign = {i.id for i in epoch.instances if epoch.node(i.id).command}  # they map no memory of ours
+        self._foreign = epoch.programs  # they map no memory of ours
         self._cls = cls
         self._set_aside = set_aside
         self._committed = epoch.committed

@@ -22,7 +22,7 @@ from graph.errors import NodeError, VoicegraphError
 from graph.links.dealer import Parcel
 from graph.links.receipts import Origin
 from graph.log_places import log_dir
-from graph.log_rotation import rotate
+from graph.log_rotation import is_long, rotate
 from graph.loop import Loop, Stopped
 from graph.node import Node
 from graph.plan import Edge, Instance, PlannedNode
@@ -51,7 +51,6 @@ class _Worker:
         self._life = life
         self._fallback = fallback
         self._loop: Loop | None = None
-        self._file = log_dir(plan) / f"{instance.id}.log"
         self._control = ControlClient(
             run.control,
             instance.id,
@@ -62,7 +61,8 @@ class _Worker:
         )
 
     def _beat(self) -> Beat:
-        rotate(self._file)
+        if is_long():
+            rotate(log_dir(self._plan) / f"{self._instance.id}.log")
         return self._loop.beat() if self._loop is not None else Beat(life=self._life, course="starting")
 
     def _on_terminate(self, number: int, frame: FrameType | None) -> None:
@@ -74,18 +74,18 @@ class _Worker:
         except Stopped:
             code = 0
         except VoicegraphError as error:
-            logs.OWN.exception("failed")
+            logs.own("failed", "error", exception=True)
             self._control.send(Failed(str(error)))
             code = 1
         except Exception as error:  # the node author's own: it ends this node, with a name, and no other
-            logs.OWN.exception("failed")
+            logs.own("failed", "error", exception=True)
             self._control.send(Failed(f"{type(error).__name__}: {error}"))
             code = 1
         else:
             code = 0
         if self._loop is not None:
             self._control.send(self._loop.beat())
-        logs.OWN.info("leaves with exit code %d", code)
+        logs.own(f"leaves with exit code {code}")
         self._control.close()
         if self._control.orphaned:
             self._dir.leave(self._instance.id)
@@ -120,7 +120,7 @@ class _Worker:
             state = self._dir.take_state(self._instance.id) if self._life else {}
             if state:
                 node.restore(state)
-            logs.OWN.info("loaded")
+            logs.own("loaded")
             # Until now SIGTERM simply ended the process: there was nothing to lose. From now on it is a request.
             signal.signal(signal.SIGTERM, self._on_terminate)
             self._loop.run(planned.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from graph.links.counts import EdgeStatistics
 from graph.status import UNWELL, GraphStatus, InstanceStatus
 
+CALM_PERCENT = 5  # of a processor: what takes less is not ranked by it, or other rows would be shown at every look
 TELEMETRY = "telemetry"  # every node's own port; graph.node would bring in more than this needs
 
 
@@ -30,9 +32,16 @@ class Row:
     rss: int
     restarts: int
 
+    @property
+    def concern(self) -> int:
+        """How soon somebody has to look at it: 0 not well, 1 losing messages, 2 all is well."""
+        return 0 if self.health in UNWELL else 1 if self.drop_rate else 2
+
 
 SORTS: dict[str, Callable[[Row], Any]] = {
-    "name": lambda row: row.instance,
+    "name": lambda row: [
+        (part.isdigit(), int(part) if part.isdigit() else 0, part) for part in re.split("([0-9]+)", row.instance)
+    ],
     "cpu": lambda row: -row.cpu_percent,
     "memory": lambda row: -row.rss,
     "in": lambda row: -row.in_rate,
@@ -50,16 +59,22 @@ def rows(before: GraphStatus, now: GraphStatus, sort: str = "name") -> list[Row]
     return sorted(found, key=SORTS[sort])
 
 
-def fitting(found: list[Row], room: int, sort: str = "") -> tuple[list[Row], int]:
-    """What of it is shown in so many lines, and how many are hidden. Nothing that has failed is hidden behind what has not.
+def fitting(found: list[Row], room: int, sort: str = "") -> tuple[list[Row], list[Row]]:
+    """What of it is shown in so many lines, and what is hidden. Where something is, what is not well comes first, then what
+    loses messages; nothing of it is hidden behind what is well.
 
     :param sort: the order that was asked for; none: by name, and the busiest where they do not all fit.
     """
     if len(found) <= room:
-        return found, 0
-    order = SORTS[sort or "cpu"]
-    chosen = sorted(found, key=lambda row: (row.health not in UNWELL, order(row)))[: max(1, room - 1)]  # a line says so
-    return sorted(chosen, key=SORTS[sort or "name"]), len(found) - len(chosen)
+        return found, []
+    order = SORTS[sort] if sort else _busiest
+    ranked = sorted(found, key=lambda row: (row.concern, order(row)))
+    room = max(1, room - 1)  # a line says that there are more
+    return sorted(ranked[:room], key=lambda row: (row.concern, SORTS[sort or "name"](row))), ranked[room:]
+
+
+def _busiest(row: Row) -> Any:
+    return -int(row.cpu_percent / CALM_PERCENT), SORTS["name"](row)
 
 
 def _row(before: InstanceStatus, now: InstanceStatus, seconds: float) -> Row:

@@ -35,8 +35,9 @@ def top(
     """Watch a graph: per process its state, messages a second in and out, latency from sending to the handler, what waits,
     drops, CPU, memory and restarts. Ctrl-C ends the watching, not the graph.
 
-    Of more processes than the terminal has lines those are shown that are not well, then the first of the order that
-    `--sort` names, else those that take most CPU; a line says how many are hidden. A narrow terminal shows fewer columns.
+    Of more processes than the terminal has lines those are shown that are not well, then those that lose messages, then the
+    first of the order that `--sort` names, else those that take most CPU; a line says how many are hidden. A narrow terminal
+    shows fewer columns.
 
     Exit codes: 0, also when the graph ends; 1 nobody answers, or its supervisor was killed; 2 there is no such graph.
     """
@@ -115,6 +116,16 @@ def _view(status: GraphStatus, found: list[Row], sort: str, height: int, width: 
             "restarts": str(row.restarts),
         }
         table.add_row(*(cells[name] for name in kept))
-    more = [Text(f"… {hidden} more", style="dim")] if hidden else []
+    more = [_more(hidden)] if hidden else []
     totals = f"{sum(r.in_rate for r in found):.0f} messages/s handled, {sum(r.cpu_percent for r in found):.0f} % CPU"
     return Group(heading(status), Text(totals, style="dim"), table, *more)
+
+
+def _more(hidden: list[Row]) -> RenderableType:
+    """How many there was no room for, and what of them somebody should know."""
+    from rich.text import Text
+
+    unwell, losing = (sum(row.concern == concern for row in hidden) for concern in (0, 1))
+    told = [f"{unwell} not well"] if unwell else []
+    told += [f"{losing} dropping"] if losing else []
+    return Text(f"… {len(hidden)} more" + (f": {', '.join(told)}" if told else ""), style="bold red" if told else "dim")

@@ -13,13 +13,14 @@ import signal
 import sys
 import tempfile
 import traceback
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 from graph.epoch import Epoch
 from graph.launchers.requests import SpawnChild
 
-_SYSTEM = ctypes.CDLL(None)  # loaded before the fork
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)  # looked up before the fork
 _PR_SET_NAME = 15  # linux/prctl.h
 _NAME_BYTES = 15  # of a process, as top(1) shows it
 _NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
@@ -38,7 +39,8 @@ def become(request: SpawnChild, run_dir: Path, epoch: Epoch | None, go: int, pro
             os._exit(code)
         os.close(go)
         _signals()
-        os.environ.update(request.environment)
+        for name, value in request.environment.items():  # `update` would go through abstract base classes
+            os.environ[name] = value
         try:
             _settle(request)
             if request.command:
@@ -136,13 +138,19 @@ def _work(request: SpawnChild, run_dir: Path, epoch: Epoch | None) -> int:
 
 def _name(name: str, title: str) -> None:
     """What top(1) and ps(1) show: the name of the instance, and the command line that a spawned worker would have."""
+    if _prctl is not None:
+        _prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
+    start, end = arguments_at()
+    written = title.encode()
+    if 0 < len(written) < end - start - 1:
+        # A last byte that is not zero tells the kernel that what is shown ends at the first zero.
+        ctypes.memmove(start, written.ljust(end - start - 1, b"\0") + b" ", end - start)
+
+
+@cache
+def arguments_at() -> tuple[int, int]:
+    """Where this process has its command line, as its children will; (0, 0) where nobody says."""
     if not sys.platform.startswith("linux"):
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        _SYSTEM.prctl(_PR_SET_NAME, name.encode()[:_NAME_BYTES], 0, 0, 0)
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        start, end = int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])
-        written = title.encode()
-        if 0 < len(written) < end - start - 1:
-            # A last byte that is not zero tells the kernel that what is shown ends at the first zero.
-            ctypes.memmove(start, written.ljust(end - start - 1, b"\0") + b" ", end - start)
+        return 0, 0
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    return int(fields[_ARG_START - 2]), int(fields[_ARG_END - 2])

@@ -195,6 +195,8 @@ class LocalLauncher:
 
     def _ended(self) -> list[str]:
         ready = {descriptor for descriptor, _ in self._ends.poll(0, max(1, len(self._watched)))} if self._ends else set()
+        if not ready and not self._unwatched:
+            return []
         ended = []
         for instance, (process, descriptor) in ((i, (w.process, w.descriptor)) for i, w in self._watched.items()):
             if descriptor in ready:

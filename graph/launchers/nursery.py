@@ -21,9 +21,13 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from graph import logs
 from graph.epoch import Epoch
-from graph.launchers.child import become
+from graph.launchers.child import arguments_at, become
+from graph.launchers.heap import fill_holes, settle
 from graph.launchers.requests import REQUEST_BYTES, FromNursery, Leave, Refused, SpawnChild, Spawned, encode, to_nursery
+from graph.links.partitions import partitions_of_replica
+from graph.message import host_id
 from graph.rundir import EPOCH, RunDir, process_of
 
 # Packets keep requests apart; where there are none a stream does, since nobody asks before the last answer has come.
@@ -199,8 +203,9 @@ class Nursery:
                 self._epoch = self._run.read_epoch()
             except (OSError, msgspec.DecodeError):
                 return None
+            self._epoch.prepare()
             self._epoch_id = identity
-            gc.freeze()
+            settle()
         return self._epoch
 
     def _close(self) -> None:
@@ -285,12 +290,15 @@ def _preload() -> None:
     import graph.worker  # noqa: F401
     from graph.node import NodeConfig
 
-    NodeConfig()  # pydantic finishes its first model when it is used
-
     with contextlib.suppress(ImportError):
         import numpy  # noqa: F401
-    gc.collect()
-    gc.freeze()  # or the first collection in each child would write to, and so copy, every page
+    NodeConfig()  # pydantic finishes its first model when it is used
+    logs.prepare()
+    arguments_at()
+    host_id()
+    partitions_of_replica(0, 1)  # of a node that is not replicated, as most
+    settle()
+    fill_holes()
 
 
 def main(run_dir: Path) -> None:

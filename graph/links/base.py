@@ -180,7 +180,8 @@ def socket(
     A frame that claims to be far longer than `max_message` ends its connection before anything is allocated for it.
     """
     made = context.socket(kind)
-    made.set_hwm(high_water_mark)
+    made.setsockopt(zmq.SNDHWM, high_water_mark)  # `set_hwm` gives `Generic` an attribute, which every class below it notices
+    made.setsockopt(zmq.RCVHWM, high_water_mark)
     made.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     made.setsockopt(zmq.LINGER, 0)
     if max_message > 0:

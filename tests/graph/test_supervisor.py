@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from graph.control import Drain, Drained, Failed, Hello, Loaded, Ready, Start, Status, Stop, Warned
+from graph.control import Beat, Drain, Drained, Failed, Hello, Loaded, Ready, Start, Status, Stop, Warned
 from graph.events import (
     Action,
     Event,
@@ -159,6 +159,21 @@ HISTORIES: dict[str, History] = {
     "ready said twice counts once": [*READY[:3], (1, Said("a", Ready()), []), *READY[3:]],
     "ready before loaded is nonsense and changes nothing": [(1, Said("a", Ready()), []), *READY],
 }
+
+
+def test_the_beats_of_a_large_graph_are_not_a_look_at_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor = Supervisor(PLAN)
+    supervisor.begin(0)
+    looked: list[float] = []
+
+    monkeypatch.setattr(Supervisor, "_settle", lambda self, now_s: looked.append(now_s) or [])
+    for now_s in (1.0, 1.5, 2.0):
+        assert supervisor.handle(Said("a", Beat(course="loaded")), now_s) == []
+    assert not looked
+    supervisor.handle(Tick(), 2.1)
+    supervisor.members["a"].state = "adopted"  # of whom the first beat tells how far it is
+    supervisor.handle(Said("a", Beat(course="ready")), 2.5)
+    assert looked == [2.1, 2.5]
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)

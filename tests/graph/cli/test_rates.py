@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -64,14 +65,28 @@ def some(*percent: float, failed: int = -1) -> list[Row]:
     ],
 )
 def test_where_not_all_fit_the_busiest_are_shown(room: int, sort: str, shown: list[str], hidden: int) -> None:
-    fit, more = fitting(some(1, 7, 3, 9), room, sort)
-    assert ([row.instance for row in fit], more) == (shown, hidden)
+    fit, more = fitting(some(10, 70, 30, 90), room, sort)
+    assert ([row.instance for row in fit], len(more)) == (shown, hidden)
 
 
 @pytest.mark.parametrize("sort", ["", "cpu", "name"])
 def test_what_has_failed_is_never_hidden_behind_what_has_not(sort: str) -> None:
     fit, _ = fitting(some(8, 7, 0, 9, failed=2), 2, sort)
     assert [row.instance for row in fit] == ["n2"]
+
+
+def test_what_loses_messages_comes_next_and_a_line_says_what_is_hidden_of_it() -> None:
+    found = [replace(row, drop_rate=row.instance in ("n5", "n6")) for row in some(*range(0, 80, 10), failed=3)]
+    assert [row.instance for row in fitting(found, 5)[0]] == ["n3", "n5", "n6", "n7"]
+    console = Console(width=80, height=9, force_terminal=True, color_system=None)
+    with console.capture() as capture:
+        console.print(_view(look(2), found, "", 9, 80))
+    assert capture.get().splitlines()[-1].strip() == "… 6 more: 1 dropping"
+
+
+def test_the_same_rows_are_shown_while_nobody_has_much_to_do() -> None:
+    for percents in ((0.4, 1.2, 0, 3.1), (2.2, 0, 1.7, 0.1)):
+        assert [row.instance for row in fitting(some(*percents), 3)[0]] == ["n0", "n1"]
 
 
 @pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
@@ -88,3 +103,5 @@ def test_they_are_sorted() -> None:
     calm, busy = mid(0, 0, 0, {}), InstanceStatus("z", "z", "x:Y", "ready", cpu_percent=50)
     assert [r.instance for r in rows(look(1), look(2, calm, busy), "cpu")] == ["z", "mid.0"]
     assert [r.instance for r in rows(look(1), look(2, busy, calm))] == ["mid.0", "z"]
+    many = [InstanceStatus(name, "n", "x:Y", "ready") for name in ("n.10", "n.2", "m", "n.1")]
+    assert [r.instance for r in rows(look(1), look(2, *many))] == ["m", "n.1", "n.2", "n.10"]
