@@ -120,7 +120,9 @@ class Witness(MetricsNode):
     def on_marks(self, message: Message[Mark]) -> None:
         mark = message.body
         assert message.header is not None
-        self._write(mark.name, mark.at_ns, turn=message.turn, by=message.header.instance, **mark.fields)
+        self._write(
+            mark.name, mark.at_ns, turn=message.turn, revision=message.revision, by=message.header.instance, **mark.fields
+        )
 
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
         self._write(message.body.kind, now_ns())

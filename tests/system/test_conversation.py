@@ -105,9 +105,11 @@ def test_the_report_is_complete(conversation: Conversation) -> None:
         assert set(ORDER) <= set(marks)
         assert marks["last_spoken_sample"]["ms"] == 0
         assert all(mark["at_ns"] > 0 for mark in marks.values())
-        chain = ["last_spoken_sample", "turn_confirmed", "transcript", "first_token", "first_clause", "first_audio"]
+        chain = ["last_spoken_sample", "transcript", "first_token", "first_clause", "first_audio"]
         times = [marks[name]["ms"] for name in chain]
         assert times == sorted(times)
+        assert marks["turn_confirmed"]["went_ahead"], "it is transcribed while the judge waits"
+        assert marks["turn_confirmed"]["ms"] <= marks["first_audio"]["ms"], "and not heard before it is confirmed"
         assert marks["first_clause"]["text"].split()[0] == marks["reply"]["text"].split()[0]
         assert word_error(marks["reply"]["text"], marks["played"]["text"]).errors == 0
 
@@ -116,8 +118,10 @@ def test_every_message_arrived(conversation: Conversation) -> None:
     edges = conversation.run.report["edges"]
     assert len(edges) > 8
     for edge in edges:
-        assert edge["sent"] == edge["delivered"], edge
-        assert edge["dropped"] == edge["rejected"] == edge["stale"] == 0, edge
+        back = edge["edge"].startswith("sink.played->")  # the last words, which nobody waits for
+        assert edge["sent"] == edge["delivered"] + edge["stale"] + edge["dropped"], edge
+        assert edge["rejected"] == 0, edge
+        assert back or edge["dropped"] == 0, edge
 
 
 def test_every_node_had_its_own_process(conversation: Conversation) -> None:
