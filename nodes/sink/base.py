@@ -12,17 +12,24 @@ from nodes.marks import PLAYED
 from nodes.sink.gate import Gate
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt, TurnConfirmed, TurnPending
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+
+SOFTLY_MS = 60  # that a reply goes on softly when somebody speaks, before it pauses
 
 
 class SinkNode(Node):
     """Plays or writes the reply: `hear` is given what may be heard now, `cut` what may be heard no longer.
 
-    Where it is told of turns (`turn`), nothing is heard before its turn is confirmed.
+    Where it is told of turns (`turn`), nothing is heard before its turn is confirmed. Where it is told of speech (`speech`), a
+    reply goes on softly for `SOFTLY_MS` when somebody speaks and then pauses; if that was no interruption, it goes on.
     """
 
     extra = "audio"
     audio = Input(AudioFrame, Spoken)
     turn = Input(TurnPending, TurnConfirmed, required=False, doc="nothing is heard before its turn is confirmed")
+    speech = Input(
+        SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD: a reply steps back while somebody speaks"
+    )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Output(ReplyBegins, Played)
 
@@ -39,6 +46,20 @@ class SinkNode(Node):
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
         """Replies that are older than this turn and revision are heard no longer."""
 
+    @abstractmethod
+    def step_back(self, session: str) -> None:
+        """Somebody speaks: what is being heard becomes soft, and pauses."""
+
+    @abstractmethod
+    def go_on(self, session: str) -> None:
+        """Where it had paused, if it had."""
+
+    def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
+        if isinstance(message.body, SpeechStarted):
+            self.step_back(message.session)
+        else:
+            self.go_on(message.session)
+
     def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         if not self.runtime.connected("turn") or self._gate.passes(message):
             yield from self._heard(message)
@@ -51,6 +72,7 @@ class SinkNode(Node):
     def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
         self._gate.withdraw(message.session, message.turn, message.revision)
         yield from self.cut(message)
+        self.go_on(message.session)
 
     def _heard(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         reply = (message.session, message.turn, message.revision)

@@ -15,7 +15,7 @@ from graph.message import DEFAULT_SESSION, Message
 from graph.node import Input, NodeConfig, Runtime, Step
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkNode
 from nodes.sink.reply import Reply
 from nodes.sink.writing import writing
 from nodes.stt.base import TranscriptFinal
@@ -104,6 +104,12 @@ class FileSink(SinkNode):
                 del self._replies[key]
                 timeline.complete(reply, now_ns)
         yield from self._tell(timeline, timeline.finished(now_ns))
+
+    def step_back(self, session: str) -> None:
+        self._of(session).step_back(self.runtime.now_ns(), SOFTLY_MS)
+
+    def go_on(self, session: str) -> None:
+        self._of(session).go_on(self.runtime.now_ns())
 
     def on_transcript(self, message: Message[TranscriptFinal]) -> None:
         self._said[message.session, message.turn] = message.body.text

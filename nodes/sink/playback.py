@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
@@ -10,6 +11,7 @@ from typing import Protocol
 from nodes.sound_device import sound_ns
 
 BYTES_PER_SAMPLE = 2
+SOFT = 0.25  # of its loudness, 12 dB less
 
 
 class StreamTimes(Protocol):
@@ -45,12 +47,21 @@ class Track:
         return max(0, self.handed - round(ahead))
 
 
+def softened(samples: memoryview) -> bytes:
+    """s16 samples, less loud."""
+    soft = array("h", bytes(samples))
+    for index, sample in enumerate(soft):
+        soft[index] = int(sample * SOFT)
+    return soft.tobytes()
+
+
 class PlaybackQueue:
     """Samples s16 mono, first in, first out."""
 
     def __init__(self, sample_rate: int) -> None:
         self.underflows = 0  # how often the card ran dry though it was fed in time
         self.sample_rate = sample_rate  # Hz
+        self._softly: int | None = None  # samples until it pauses; None: it does not
         self._lock = Lock()
         self._chunks: deque[tuple[Track, memoryview]] = deque()
 
@@ -66,6 +77,17 @@ class PlaybackQueue:
             self._chunks = deque(chunk for chunk in self._chunks if chunk[0] is not track)
             track.queued = track.handed
 
+    def step_back(self, softly: int) -> None:
+        """So many samples are heard softly, then none until `go_on`."""
+        with self._lock:
+            if self._softly is None:
+                self._softly = softly
+
+    def go_on(self) -> None:
+        """Where it had paused, as loud as before."""
+        with self._lock:
+            self._softly = None
+
     def callback(self, out: memoryview, samples: int, times: StreamTimes, status: StreamStatus) -> None:
         """Called by PortAudio, on its own thread, to fill a block."""
         self.underflows += status.output_underflow
@@ -75,14 +97,17 @@ class PlaybackQueue:
         """Fill a block whose first sample is heard at `heard_ns`; where there is nothing to say, with silence."""
         filled = 0
         with self._lock:
-            while self._chunks and filled < len(out):
+            most = len(out) if self._softly is None else min(len(out), self._softly * BYTES_PER_SAMPLE)
+            while self._chunks and filled < most:
                 track, chunk = self._chunks.popleft()
-                part, rest = chunk[: len(out) - filled], chunk[len(out) - filled :]
-                out[filled : filled + len(part)] = part
+                part, rest = chunk[: most - filled], chunk[most - filled :]
+                out[filled : filled + len(part)] = part if self._softly is None else softened(part)
                 self._handed(track, len(part) // BYTES_PER_SAMPLE, heard_ns + self._ns(filled // BYTES_PER_SAMPLE))
                 filled += len(part)
                 if rest:
                     self._chunks.appendleft((track, rest))
+            if self._softly is not None:
+                self._softly -= filled // BYTES_PER_SAMPLE
         out[filled:] = bytes(len(out) - filled)
 
     def _handed(self, track: Track, samples: int, heard_ns: int) -> None:

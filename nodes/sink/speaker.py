@@ -14,7 +14,7 @@ from graph.message import Message
 from graph.node import NodeConfig, Outgoing, Runtime, Step, Until
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkNode
 from nodes.sink.playback import PlaybackQueue, Track
 from nodes.sink.reply import Reply
 from nodes.sound_device import find_device, load_sounddevice
@@ -105,6 +105,12 @@ class SpeakerSink(SinkNode):
                 self._mark_first(playing)
                 heard = playing.track.heard(self.runtime.now_ns(), self._rate)
                 yield self._told(playing, round(heard * playing.reply.sample_rate / self._rate))
+
+    def step_back(self, session: str) -> None:
+        self._queue.step_back(self._rate * SOFTLY_MS // 1000)
+
+    def go_on(self, session: str) -> None:
+        self._queue.go_on()
 
     def drain(self) -> Iterator[Step]:
         for playing in list(self._playing.values()):

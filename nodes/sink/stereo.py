@@ -55,6 +55,17 @@ class StereoFile:
             self._window = np.concatenate([self._window, np.zeros((growth, 2), "<i2")])
         self._window[start : start + len(samples), channel] = samples
 
+    def soften(self, channel: Channel, start: int, end: int, share: float) -> None:
+        """Make what lies between two positions less loud; what is settled stays."""
+        window = self._window[max(0, start - self.settled) : max(0, end - self.settled), channel]
+        window[:] = (window * share).astype(np.int16)
+
+    def take(self, channel: Channel, start: int, end: int) -> NDArray[np.int16]:
+        """Take back what lies between two positions that are not settled, and return it."""
+        found: NDArray[np.int16] = self._window[start - self.settled : end - self.settled, channel].copy()
+        self.silence(channel, start, end)
+        return found
+
     def silence(self, channel: Channel, start: int, end: int) -> None:
         """Take back what lies between two positions; what is settled stays."""
         self._window[max(0, start - self.settled) : max(0, end - self.settled), channel] = 0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.pcm import from_payload
+from nodes.sink.playback import SOFT
 from nodes.sink.reply import Reply
 from nodes.sink.reply_audio import ReplyAudio
 from nodes.sink.stereo import Channel, StereoFile
@@ -47,6 +48,15 @@ class Placed:
             length += so_far
         self.spans.append((position, length))
 
+    def move(self, at: int, by: int) -> None:
+        """What lies behind a position comes so much later."""
+        moved: list[tuple[int, int]] = []
+        for position, length in self.spans:
+            before = min(length, max(0, at - position))
+            parts = (position, before), (max(position, at) + by, length - before)
+            moved += [part for part in parts if part[1]]
+        self.spans = moved
+
     def cut(self, at: int) -> None:
         self.interrupted = True
         self.spans = [(position, min(length, at - position)) for position, length in self.spans if position < at]
@@ -65,6 +75,7 @@ class Timeline:
         self._user_speaks = False  # the user's source has not ended
         self._assistant_end = 0
         self._open: list[Placed] = []  # replies not yet heard to their end
+        self._soft: tuple[int, int] | None = None  # where somebody began to speak, and where the reply has paused for that
 
     # ---------------------------------------------------------------- the clock
 
@@ -150,11 +161,38 @@ class Timeline:
             self._assistant_end = position + len(samples)
         return position
 
+    # ---------------------------------------------------------------- somebody speaks
+
+    def step_back(self, now_ns: int, softly_ms: int) -> None:
+        """What is heard now becomes soft, and after so long it pauses."""
+        if self._soft is None and self._live(now_ns) and any(placed.end > self._clock(now_ns) for placed in self._open):
+            at = max(self._clock(now_ns), self.recording.settled)
+            self._soft = at, at + round(softly_ms * self.recording.sample_rate / 1000)
+
+    def go_on(self, now_ns: int) -> None:
+        """Where it had paused, if it had: all that was to come comes later."""
+        if self._soft is None:
+            return
+        (began, paused), self._soft = self._soft, None
+        clock = self._clock(now_ns)
+        self.recording.soften(Channel.ASSISTANT, began, min(paused, clock), SOFT)
+        if paused < clock and paused < self._assistant_end:
+            rest = self.recording.take(Channel.ASSISTANT, paused, self._assistant_end)
+            self.recording.put(Channel.ASSISTANT, clock, rest)
+            for placed in self._open:
+                placed.move(paused, clock - paused)
+            self._assistant_end += clock - paused
+
+    def _heard_to(self, now_ns: int) -> int:
+        """Up to where replies have been heard."""
+        clock = self._clock(now_ns)
+        return clock if self._soft is None else min(clock, self._soft[1])
+
     # ---------------------------------------------------------------- what was heard
 
     def finished(self, now_ns: int) -> list[Placed]:
         """The replies that by now were heard to their end, each told once."""
-        clock = self._clock(now_ns) if self._live(now_ns) else self._assistant_end
+        clock = self._heard_to(now_ns) if self._live(now_ns) else self._assistant_end
         done = [placed for placed in self._open if placed.reply.complete and placed.end <= clock]
         self._open = [placed for placed in self._open if placed not in done]
         self._settle(now_ns)
@@ -163,7 +201,10 @@ class Timeline:
     def interrupt(self, turn: int, revision: int, now_ns: int) -> list[Placed]:
         """Cut off the replies that are older than this turn and revision."""
         stale = [placed for placed in self._open if placed.reply.older_than(turn, revision)]
-        clock = self._clock(now_ns)
+        clock = self._heard_to(now_ns)
+        if stale and self._soft is not None:
+            self.recording.soften(Channel.ASSISTANT, self._soft[0], clock, SOFT)
+            self._soft = None
         for placed in stale:
             for position, length in placed.spans:
                 self.recording.silence(Channel.ASSISTANT, max(clock, position), position + length)
@@ -175,6 +216,7 @@ class Timeline:
 
     def close(self) -> list[Placed]:
         """The graph has ended: the recording is complete. Told are the replies that had not been told yet."""
+        self._soft = None
         self.user_ended()
         self.recording.close()
         rest, self._open = self._open, []
@@ -184,6 +226,8 @@ class Timeline:
         until = self._user.written if self._user and self._user_speaks else self.recording.end
         if self._live(now_ns):
             until = min(until, self._position(now_ns))
+        if self._soft is not None:
+            until = min(until, self._soft[0])
         elif self._open:
             until = min(until, self._assistant_end)  # the open reply goes on there
         self.recording.settle(until)

@@ -30,7 +30,12 @@ nodes:
     with: {{{answer}}}
   sink:
     use: sink.file
-    in: {{audio: answer.audio, user: capture.audio, turn: turn.turn, interrupt: turn.interrupt}}
+    in:
+      audio: answer.audio
+      user: capture.audio
+      turn: turn.turn
+      speech: vad.speech
+      interrupt: turn.interrupt
     with: {{folder: "{folder}/out"}}
 """
 RATE_HZ = 16_000
@@ -100,4 +105,5 @@ def test_a_short_sound_interrupts_nothing(tmp_path: Path) -> None:
     (line,) = lines(tmp_path)
     assert not line["interrupted"]
     assert len(line["reply"].split()) == 10
+    assert line["end_s"] - line["start_s"] > 5.1, "it has paused for it"
     assert [turn["turn"] for turn in run.report["turns"]] == [1]

@@ -24,6 +24,7 @@ from nodes.sink.file import FileSink
 from nodes.stt.base import TranscriptFinal
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt
+from nodes.vad.base import SpeechPaused, SpeechStarted
 
 RATE_HZ = 24_000
 USER_HZ = 16_000
@@ -348,3 +349,42 @@ def test_a_disk_that_fills_up_is_told_in_one_line(talk: Conversation) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(caught.value) == f"cannot write '{talk.folder / 'conversation.wav'}': file too large"
+
+
+def test_a_reply_steps_back_while_somebody_speaks_and_loses_nothing(talk: Conversation) -> None:
+    talk.user(992)
+    talk.speak(1000)
+    assert talk.say("All of it.", 1000) == []
+    talk.user(1312)
+    talk.sink.feed("speech", SpeechStarted(0, 0))
+    talk.user(1728)
+    assert talk.sink.feed("speech", SpeechPaused(0, 100)) == []
+    played = [one.body for one in talk.user(2600) if isinstance(one.body, Played)]
+    assert [(one.text, one.interrupted) for one in played] == [("All of it.", False)]
+    talk.end()
+    sound = np.abs(talk.sound()[:, 1].astype(int))
+    loud_ms = RATE_HZ // 1000
+
+    def level(ms: int) -> int:
+        return int(sound[ms * loud_ms])
+
+    assert [level(ms) for ms in (1100, 1300)] == [LOUD, LOUD]
+    assert [level(ms) for ms in (1320, 1364)] == [LOUD // 4, LOUD // 4], "softly for a moment"
+    assert [level(ms) for ms in (1380, 1720)] == [0, 0], "then not at all"
+    assert [level(ms) for ms in (1736, 2340)] == [LOUD, LOUD], "and on from there"
+    assert level(2360) == 0
+
+
+def test_who_is_interrupted_while_it_pauses_was_heard_as_far_as_that(talk: Conversation) -> None:
+    talk.user(992)
+    talk.speak(1000)
+    talk.say("one two three four", 1000)
+    talk.user(1440)
+    talk.sink.feed("speech", SpeechStarted(0, 0))
+    talk.user(1840)
+    (cut,) = talk.sink.feed("interrupt", Interrupt("barge-in"), turn=2)
+    assert (cut.body.text, cut.body.interrupted) == ("one two", True)
+    assert cut.body.samples == pytest.approx((1440 + 60 - 992) * RATE_HZ // 1000, abs=1)
+    talk.speak(200, turn=2)
+    talk.say("Yes?", 200, turn=2)
+    assert [one.body.text for one in talk.user(2600) if isinstance(one.body, Played)] == ["Yes?"]

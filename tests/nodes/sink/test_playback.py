@@ -56,3 +56,16 @@ def test_what_was_heard_of_a_dropped_reply_is_less_than_what_the_card_was_given(
     assert [stale.heard(ms * MS_NS, RATE_HZ) for ms in (90, 101, 103, 200)] == [0, 1, 3, 4]
     assert stale.played(104 * MS_NS)
     assert pull(queue, 4, 104) == b"xyz."
+
+
+def test_a_reply_steps_back_and_goes_on_where_it_was() -> None:
+    queue, track = PlaybackQueue(RATE_HZ), Track()
+    queue.add(track, pcm("\x40" * 3 + "abc"))
+    assert pull(queue, 1, 100) == b"\x40"
+    queue.step_back(2)
+    queue.step_back(9)  # it has already
+    assert pull(queue, 4, 101) == b"\x10\x10..", "softly, then not at all"
+    assert pull(queue, 2, 105) == b".."
+    queue.go_on()
+    assert pull(queue, 4, 107) == b"abc.", "and nothing is lost"
+    assert track.played(111 * MS_NS)
