@@ -160,6 +160,8 @@ class Loop:
                 self._pump(self._patience_ms())
             elif now_ns() - self._looked_ns >= INTERRUPT_LOOK_NS:
                 self._pump(0)
+            if self._node.due_ns and now_ns() >= self._node.due_ns:
+                self._due()
             if not self._waiting or (self._joins and self._changing.waits):
                 continue
             item = self._inbox.next()
@@ -174,14 +176,20 @@ class Loop:
             if self._changing.pending:
                 self._changing.look()
 
+    def _due(self) -> None:
+        self._between, self._node.due_ns = False, 0
+        self._steps(self._node.on_due())
+        self._between = True
+
     def _patience_ms(self) -> int:
         """How long a node with nothing to do may wait; whoever waits for its acknowledgements is told first."""
-        if self._queues_in is None:
+        due = [self._node.due_ns] if self._node.due_ns else []
+        if self._queues_in is not None:
+            self._queues_in.look(now_ns())
+            due += [ns for ns in (self._queues_in.held_back_until_ns,) if ns is not None]
+        if not due:
             return IDLE_MS
-        now = now_ns()
-        self._queues_in.look(now)
-        due_ns = self._queues_in.held_back_until_ns
-        return IDLE_MS if due_ns is None else min(IDLE_MS, -(-(due_ns - now) // 1_000_000))
+        return max(0, min(IDLE_MS, -(-(min(due) - now_ns()) // 1_000_000)))
 
     def _end(self) -> None:
         self._course = "ending"

@@ -150,6 +150,7 @@ class Node:
     repeatable: ClassVar[bool] = True
     # A source that, started again, says the same again from its beginning, or from `runtime.resume()`: repeats are known.
     replayable: ClassVar[bool] = False
+    due_ns = 0  # when `on_due` is to be called, monotonic; 0: not at all
 
     telemetry = Output(Mark, doc="marks, counters and logs of the node itself; every node has this port")
 
@@ -198,6 +199,12 @@ class Node:
     def on_input_back(self, name: str) -> Handled:
         """Something has come again on an input that had fallen silent; it will be handled next."""
         return None
+
+    def on_due(self) -> Handled:
+        """Called between two messages, once `due_ns` has come (it is 0 by then): for what has to happen at a time.
+
+        Not of sources, whose loop may wait (`Until`), and not while the node drains.
+        """
 
     def drain(self) -> Handled:
         """All inputs have ended: say what is still to be said."""

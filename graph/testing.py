@@ -7,6 +7,7 @@ assert shout.feed("text", Text(text="hi"))[0].body == Text(text="HI!!!")
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -88,6 +89,18 @@ class Harness(Generic[N]):
             raise KeyError(f"{self.cls.__name__} has no input '{port}'")
         message = Message(body, payload, **header)
         yield from self._run(getattr(self.node, f"on_{port}")(message), message)
+
+    def due(self) -> list[Sent]:
+        """Wait until the node has nothing more to do at a time."""
+        sent: list[Sent] = []
+        while self.node.due_ns:
+            if self.clock_ns is not None:
+                self.clock_ns = max(self.clock_ns, self.node.due_ns)
+            elif self.node.due_ns > now_ns():
+                time.sleep((self.node.due_ns - now_ns()) / 1e9)
+            self.node.due_ns = 0
+            sent += self._run(self.node.on_due(), Message(Mark("", 0)))
+        return sent
 
     def run(self) -> list[Sent]:
         """Run a source to its end."""

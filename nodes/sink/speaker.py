@@ -96,7 +96,8 @@ class SpeakerSink(SinkNode):
             playing.reply.say(message.body)
             if playing.reply.complete:
                 self._add(playing, playing.audio.finish().tobytes())
-                yield from self._play_out(playing)
+                self.due_ns = self.due_ns or self.runtime.now_ns() + POLL_NS
+        yield from ()
 
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
         for playing in list(self._playing.values()):
@@ -112,9 +113,28 @@ class SpeakerSink(SinkNode):
     def go_on(self, session: str) -> None:
         self._queue.go_on()
 
+    def on_due(self) -> Iterator[Step]:
+        """Tell of the replies that were heard to their end.
+
+        :raises NodeError: the device has gone.
+        """
+        for playing in [one for one in self._playing.values() if one.reply.complete]:
+            self._mark_first(playing)
+            if playing.track.played(self.runtime.now_ns()):
+                yield self._told(playing, None)
+            elif not self._stream.active:
+                raise NodeError(f"output device '{self._device.name}' has stopped: was it unplugged?")
+            else:
+                self.due_ns = self.runtime.now_ns() + POLL_NS
+
     def drain(self) -> Iterator[Step]:
-        for playing in list(self._playing.values()):
-            yield from self._play_out(playing)
+        """Hear out what is still to be heard."""
+        self._queue.go_on()
+        for playing in self._playing.values():
+            playing.reply.complete = True
+        while self._playing:
+            yield from self.on_due()
+            yield Until(self.runtime.now_ns() + POLL_NS)
 
     def close(self) -> None:
         self._open.close()
@@ -122,19 +142,6 @@ class SpeakerSink(SinkNode):
     def _add(self, playing: Playing, payload: bytes) -> None:
         playing.track.audible_from = playing.audio.audible_from
         self._queue.add(playing.track, payload)
-
-    def _play_out(self, playing: Playing) -> Iterator[Step]:
-        """Wait until the reply was heard to its end, and tell it.
-
-        :raises NodeError: the device has gone.
-        """
-        while not playing.track.played(now_ns := self.runtime.now_ns()):
-            if not self._stream.active:
-                raise NodeError(f"output device '{self._device.name}' has stopped: was it unplugged?")
-            yield Until(now_ns + POLL_NS)
-            self._mark_first(playing)
-        self._mark_first(playing)
-        yield self._told(playing, None)
 
     def _mark_first(self, playing: Playing) -> None:
         if playing.track.audible_ns is not None and not playing.marked:

@@ -21,7 +21,8 @@ def play() -> dict[str, object]:
     with Harness(SpeakerSink, clock_ns=None, device="to_file", sample_rate=24_000) as speaker:
         for start, level in [(0, 100), *((n * 2400, 5000) for n in range(1, 11))]:
             speaker.feed("audio", AudioFrame(24_000, start), np.full(2400, level, "<i2").tobytes(), turn=1)
-        told = speaker.feed("audio", Spoken("Hello there.", 26_400, last=True), turn=1)
+        speaker.feed("audio", Spoken("Hello there.", 26_400, last=True), turn=1)
+        told = speaker.due()
     return {
         "played": [sent.body == Played("Hello there.", 26_400, 24_000) for sent in told],
         "marks": [marked.mark.name for marked in speaker.marks],

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from graph.errors import NodeError
-from graph.message import Message
 from graph.testing import Harness
 from nodes.kinds import AudioFrame, Played
 from nodes.sink.speaker import SpeakerSink
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt
+from nodes.vad.base import SpeechPaused, SpeechStarted
 
 RATE_HZ = 24_000
 
@@ -81,14 +81,14 @@ def test_it_opens_the_default_device_at_its_own_rate(card: Card, speaker: Harnes
 
 def test_a_reply_is_told_when_it_was_heard_and_not_before(card: Card, speaker: Harness[SpeakerSink]) -> None:
     speak(speaker, 0.5)
-    telling = speaker.node.on_audio(Message(Spoken("Hello.", 12_000, last=True), turn=1))
-    next(telling)
+    speaker.feed("audio", Spoken("Hello.", 12_000, last=True), turn=1)
+    assert list(speaker.node.on_due()) == []
     assert speaker.marks == []
     card.play(0.25)
-    next(telling)
+    assert list(speaker.node.on_due()) == []
     assert [m.mark.name for m in speaker.marks] == ["first_audio"]
     card.play(0.5)
-    assert [step.body for step in telling] == [Played("Hello.", 12_000, RATE_HZ)]  # type: ignore[union-attr]
+    assert [step.body for step in speaker.due()] == [Played("Hello.", 12_000, RATE_HZ)]
     first, last = (marked.mark for marked in speaker.marks)
     assert (last.name, last.fields) == ("played", {"text": "Hello.", "samples": 12_000})
     assert first.at_ns < last.at_ns
@@ -108,7 +108,7 @@ def test_an_interruption_drops_the_rest_and_tells_what_was_heard(card: Card, spe
 def test_the_reply_is_resampled_to_the_card(card: Card) -> None:
     with Harness(SpeakerSink, clock_ns=None, device="speaker", sample_rate=48_000) as speaker:
         speak(speaker, 1.0)
-        next(speaker.node.on_audio(Message(Spoken("Hi.", RATE_HZ, last=True), turn=1)))
+        speaker.feed("audio", Spoken("Hi.", RATE_HZ, last=True), turn=1)
         assert len(np.flatnonzero(np.frombuffer(card.play(3.0), "<i2"))) == pytest.approx(48_000, abs=100)
 
 
@@ -118,11 +118,25 @@ def test_what_still_plays_at_the_end_is_heard_to_its_end(card: Card, speaker: Ha
     assert [told.body.samples for told in speaker.drain()] == [2_400]
 
 
+def test_a_reply_steps_back_while_somebody_speaks(card: Card, speaker: Harness[SpeakerSink]) -> None:
+    speak(speaker, 0.5)
+    speaker.feed("audio", Spoken("Hello.", 12_000, True), turn=1)
+    card.play(0.1)
+    speaker.feed("speech", SpeechStarted(0, 0))
+    heard = np.frombuffer(card.play(0.2), "<i2")
+    assert [int(heard[RATE_HZ * ms // 1000]) for ms in (10, 50, 70, 190)] == [1250, 1250, 0, 0]
+    assert list(speaker.node.on_due()) == []
+    speaker.feed("speech", SpeechPaused(0, 100))
+    assert len(np.flatnonzero(np.frombuffer(card.play(1.0), "<i2") == 5000)) == RATE_HZ * 340 // 1000
+    assert [one.body.text for one in speaker.due()] == ["Hello."]
+
+
 def test_a_device_that_goes_is_told(card: Card, speaker: Harness[SpeakerSink]) -> None:
     speak(speaker, 0.5)
     card.active = False
+    speaker.feed("audio", Spoken("Hello.", 12_000, True), turn=1)
     with pytest.raises(NodeError) as caught:
-        speaker.feed("audio", Spoken("Hello.", 12_000, True), turn=1)
+        speaker.due()
     assert str(caught.value) == "output device 'Speaker' has stopped: was it unplugged?"
 
 
