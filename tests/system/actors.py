@@ -342,3 +342,23 @@ class Hungry(Double):
     def on_x(self, message: Message[Number]) -> Outgoing:
         self._kept.append(b"x" * 1_000_000)
         return super().on_x(message)
+
+
+class Later(Node):
+    """Says each number a tenth of a second after it came, and is not deaf meanwhile."""
+
+    x = Input(Number)
+    out = Output(Number)
+
+    def setup(self) -> None:
+        self._due: list[tuple[int, int]] = []
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        self._due.append((now_ns() + 100_000_000, message.body.n))
+        self.due_ns = self.due_ns or self._due[0][0]
+        return self.out(Number(-1))
+
+    def on_due(self) -> Iterator[Step]:
+        while self._due and self._due[0][0] <= now_ns():
+            yield self.out(Number(self._due.pop(0)[1]))
+        self.due_ns = self._due[0][0] if self._due else 0

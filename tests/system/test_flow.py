@@ -91,3 +91,22 @@ def test_interruptions_that_pile_up_are_handled_in_their_order(tmp_path: Path) -
         assert run.wait() == 0, run.stderr
         turns = [int(line.split()[1]) for line in (tmp_path / "heard.txt").read_text().splitlines()]
         assert turns == list(range(1, 51))
+
+
+LATER = """\
+name: later
+nodes:
+  src: {{use: "tests.system.actors:Count", with: {{count: 40, every_ms: 10}}}}
+  mid: {{use: "tests.system.actors:Later", in: {{x: src.out}}}}
+  end: {{use: "tests.system.actors:Collect", in: {{x: mid.out}}, with: {{file: "{file}"}}}}
+"""
+
+
+def test_what_has_to_happen_at_a_time_happens_between_two_messages(tmp_path: Path) -> None:
+    with graph_run(tmp_path, LATER.format(file=tmp_path / "heard.txt")) as run:
+        assert run.wait() == 0, run.stderr
+        numbers = [int(line.split()[1]) for line in (tmp_path / "heard.txt").read_text().splitlines()]
+        later = [n for n in numbers if n >= 0]
+        assert later == list(range(len(later)))
+        assert 10 < len(later) < 40, "but not after the end"
+        assert numbers.index(0) > 1, "others are heard meanwhile"
