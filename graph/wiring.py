@@ -56,7 +56,8 @@ class Wiring:
         quits = {e.id for e in epoch.quits(instance.id)} if epoch.committed else ()
         self._into = into = [e for e in self._inputs_of(epoch) if e.id not in quits]
         self._out = out = epoch.out(instance.id)
-        self._absent: set[str] = set()  # instances that have failed or were stopped
+        self._absent: dict[str, bool] = {}  # instances that have failed or were stopped, and whether for good
+        self._said_all = False  # nothing more goes to queues
         self._loaded = False
         self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
         self._unheard: set[str] = set()  # streams that came with this life
@@ -203,6 +204,10 @@ class Wiring:
         )
         for taker in self.epoch.consumers(edge):
             queue.meet(taker.id, self._endpoint(taker.work))
+            if taker.id in self._absent:
+                queue.absent(taker.id, self._absent[taker.id])
+        if self._said_all:  # it comes when all has been said
+            queue.end()
         return queue
 
     def _use_queues(self) -> None:
@@ -233,6 +238,7 @@ class Wiring:
             self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
         else:
             self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out), self._comes(producer.id))
+            self.streams_in.absent(producer.id, producer.id in self._absent)
 
     @property
     def _shared(self) -> bool:
@@ -256,7 +262,8 @@ class Wiring:
     @property
     def awaited(self) -> dict[str, set[str]]:
         """By input edge, the producer instances whose end the drain waits for."""
-        return {e.id: {p.id for p in self.epoch.producers(e)} for e in self._into if not e.feedback}
+        gone = {instance for instance, final in self._absent.items() if final}
+        return {e.id: {p.id for p in self.epoch.producers(e)} - gone for e in self._into if not e.feedback}
 
     @property
     def linked(self) -> list[str]:
@@ -306,7 +313,7 @@ class Wiring:
 
     def absent(self, notice: Absent) -> Ended | None:
         """An instance has failed or was stopped: nobody waits for it. What of ours has ended with it, when it is for good."""
-        self._absent.add(notice.instance)
+        self._absent[notice.instance] = notice.final
         self.streams_out.absent(notice.instance)
         self.streams_in.absent(notice.instance, True)
         for queue in self._queues_out:
@@ -316,7 +323,7 @@ class Wiring:
 
     def expected(self, instance: str) -> None:
         """One that was absent is started again."""
-        self._absent.discard(instance)
+        self._absent.pop(instance, None)
         self.streams_in.absent(instance, False)
         for queue in self._queues_out:
             queue.expected(instance)
@@ -375,6 +382,7 @@ class Wiring:
 
     def end_queues(self) -> None:
         """Tell the takers that nothing more will come; once, when `settled`."""
+        self._said_all = True
         for queue in self._queues_out:
             queue.end()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .graphs import GraphRun, eventually, graph_run, interrupt
-from .test_commands import graph
+from .test_commands import graph, status
 from .test_scaling import SESSIONS, Line, book, check_order, flows
 from .test_swap import pids
 
@@ -189,4 +189,64 @@ def test_a_link_gets_other_settings_while_it_is_used(tmp_path: Path) -> None:
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
         accounted(run, "src.out->mid.x", "mid.out->end.x")
+        run.all_gone()
+
+
+OTHER = """\
+  other: {use: "tests.system.scaling_actors:Tally", in: {x: src.out}}
+"""
+
+
+def test_a_link_to_a_node_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook") + OTHER
+    base += '  idle: {use: "tests.system.scaling_actors:Again", in: {x: other.out}}\n'
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: other.out}")
+    more = more.replace("in: {x: other.out}", "in: {x: [other.out, {from: mid.out, link: queue, depth: 4}]}")
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        for node in ("other", "idle"):
+            assert graph(run.runtime, "stop", node).returncode == 0, run.stderr
+        apply(run, more)
+        flows(run)
+        assert graph(run.runtime, "start", "other").returncode == 0, run.stderr
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 100, f"it is heard\n{run.stderr}")
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+        edge = run.edge("mid.out->idle.x")
+        assert edge["dropped"] == edge["sent"] > 0, edge
+        run.all_gone()
+
+
+def test_a_queue_goes_whose_taker_is_stopped(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path) + '  idle: {use: "tests.system.scaling_actors:Again", in: {x: %s}}\n'
+    queue = "[mid.out, {from: other.out, link: queue, delivery: at_least_once, depth: 10}]"
+    with graph_run(tmp_path, (base % queue) + OTHER) as run:
+        run.running()
+        flows(run)
+        assert graph(run.runtime, "stop", "idle").returncode == 0, run.stderr
+        flows(run)
+        apply(run, (base % "mid.out") + OTHER)
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("other.out->idle.x")
+        assert edge["sent"] == edge["delivered"] + edge["dead_lettered"], "what is left is set aside"
+        assert edge["dead_lettered"] > 0
+        run.all_gone()
+
+
+def test_a_queue_from_a_node_that_has_finished_ends(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path)
+    base += '  few: {use: "tests.system.actors:Count", with: {count: 5}}\n'
+    base += '  done: {use: "tests.system.scaling_actors:Tally", in: {x: few.out}}\n'
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        eventually(lambda: "drained" in {i["health"] for i in status(run)["instances"]}, "it has finished")
+        apply(run, base + RECORDER.format(folder=tmp_path, link="{from: done.out, link: queue}"))
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
         run.all_gone()
