@@ -19,7 +19,7 @@ def test_both_ends_make_the_same_of_a_taker_s_words(when_full: str, part: int, d
     dealer = Dealer(edge, ["dst"])
     dealer.hello("dst", 0)
     cells = Counts.in_memory(Index(lanes=[(edge.id, "src")])).lanes[edge.id, "src"]
-    taker = TakerLane(edge.id, "src", None, cells, False, False, depth, part)  # type: ignore[arg-type]
+    taker = TakerLane(edge.id, "src", None, cells, False, False, depth, depth, part)  # type: ignore[arg-type]
     taker.reckon(0)
     for freed, busy_us in enumerate(jobs_us, 1):
         assert 1 <= taker.batch <= dealer.lanes["dst"].window
