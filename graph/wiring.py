@@ -174,16 +174,22 @@ class Wiring:
         return found
 
     def _bind_queues(self) -> None:
-        """Where work and acknowledgements come in, once there is an edge that needs it."""
+        """Where work and acknowledgements come in, once there is an edge that needs it. (What came with a change that was
+        undone may come again with another address.)"""
         me = self._me = self.epoch.instance(self.instance)
-        if me.credit and self.credit is None:
-            self.credit = CreditIn(self.context, self._endpoint(me.credit))
-        if me.work and self.queues_in is None:
+        work, credit = (self._endpoint(one) if one else "" for one in (me.work, me.credit))
+        if self.credit is not None:
+            self.credit.listen(credit)
+        elif credit:
+            self.credit = CreditIn(self.context, credit)
+        if self.queues_in is not None:
+            self.queues_in.listen(work)
+        elif work:
             self.queues_in = QueueIn(
                 self.context,
                 me.id,
                 self._life,
-                self._endpoint(me.work),
+                work,
                 self._plan.max_message,
                 lambda edge, producer: self.counts.lanes[edge, producer],
                 self._payloads_in,

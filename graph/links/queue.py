@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from graph.links.base import bind, send, socket, waiting
+from graph.links.base import rebind, send, socket, waiting
 from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells, EdgeStatistics, statistics
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
@@ -330,9 +330,14 @@ class CreditIn:
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
         self._socket = socket(context, zmq.PULL, PULL_MARK, CREDIT_BYTES)
-        bind(self._socket, endpoint)
+        self._endpoint = ""
+        self.listen(endpoint)
         self.socket = self._socket
         self.strangers = 0  # notices that could not be read
+
+    def listen(self, endpoint: str) -> None:
+        """At this endpoint and no other; empty: at none."""
+        self._endpoint = rebind(self._socket, self._endpoint, endpoint)
 
     def receive(self) -> Iterator[Hello | Ack]:
         """What has come, without waiting; what cannot be read is nobody's credit: it is counted and passed over."""

@@ -250,3 +250,25 @@ def test_a_queue_from_a_node_that_has_finished_ends(tmp_path: Path) -> None:
         interrupt(run)
         assert run.wait() == 0, run.stderr
         run.all_gone()
+
+
+def on_tcp(text: str, port: int) -> str:
+    return text.replace("name: demo\n", f"name: demo\ntransport: {{kind: tcp, first_port: {port}}}\n")
+
+
+def test_a_queue_that_comes_at_last_may_have_another_port(tmp_path: Path, unused_ports: int) -> None:
+    base = on_tcp(BASE.format(folder=tmp_path), unused_ports).replace("Book", "TwoBook")
+    (tmp_path / "broken").touch()
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: {from: other.out, link: queue}}") + OTHER
+    bad = f'  bad: {{use: "tests.system.scaling_actors:Tally", in: {{x: src.out}}, with: {{broken: "{tmp_path}/broken"}}}}\n'
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "graph.yaml").write_text(more + bad)
+        assert graph(run.runtime, "apply", str(tmp_path / "graph.yaml")).returncode == 1, run.stderr
+        apply(run, more)
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 300, f"the queue is used\n{run.stderr}")
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        accounted(run, "src.out->mid.x", "mid.out->end.x", "other.out->end.y")
+        run.all_gone()
