@@ -171,6 +171,7 @@ class QueueIn:
         for lane in taking.lanes.values() if taking is not None else ():
             if lane.held_back:
                 self._tell(lane)
+            self._payloads.detach(lane.producer, edge)
 
     def forget(self, producer: str) -> None:
         """A producer has left; what it was owed it does not wait for any more."""
@@ -181,6 +182,7 @@ class QueueIn:
             lane = taking.lanes.pop(producer, None)
             if lane is not None and lane.held_back:
                 self._untold.remove(lane)
+            self._payloads.detach(producer, taking.route.edge.id)
         push.close(LINGER_MS)
 
     def floor(self, edge: str, origin: str) -> int:

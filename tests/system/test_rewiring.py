@@ -272,3 +272,18 @@ def test_a_queue_that_comes_at_last_may_have_another_port(tmp_path: Path, unused
         assert run.wait() == 0, run.stderr
         accounted(run, "src.out->mid.x", "mid.out->end.x", "other.out->end.y")
         run.all_gone()
+
+
+def test_a_port_that_is_given_again_is_another_s(tmp_path: Path, unused_ports: int) -> None:
+    with graph_run(tmp_path, on_tcp(BASE.format(folder=tmp_path), unused_ports)) as run:
+        run.running()
+        flows(run)
+        for count in (2, 1, 2):
+            assert graph(run.runtime, "scale", "mid", str(count)).returncode == 0, run.stderr
+        had = len(book(tmp_path))
+        eventually(lambda: len(book(tmp_path)) > had + 6000, "by now all have forgotten who had the port before")
+        assert len({by for *_, by in book(tmp_path)[-200:]}) == 2
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+        run.all_gone()
