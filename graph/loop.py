@@ -372,6 +372,9 @@ class Loop:
         new = self._changing.obey(command)
         if isinstance(command, Replan):
             self._rewire(new)
+        self._silence.watch((self._wiring.routes[edge].edge for edge in self._wiring.linked), now_ns())
+        if self._silence.watches:
+            self._deliver = self._hear
         if self._look_out is None and self._handling is None and self._wiring.needs_look_out:
             self._look_out = LookOut(self._take_streams)
 
@@ -394,9 +397,6 @@ class Loop:
                 self._deliver(Ended(producer, (edge,)))
         self._linked = set(awaited)
         self._edges = [route.edge for route in wiring.routes.values()]
-        self._silence.watch((wiring.routes[edge].edge for edge in wiring.linked), now_ns())
-        if self._silence.watches:
-            self._deliver = self._hear
 
     def _take_streams(self) -> None:
         """Called by the look-out, while a handler runs long: also who waits for our word is told."""

@@ -273,8 +273,9 @@ class Wiring:
 
     @property
     def linked(self) -> list[str]:
-        """The input edges that there are now."""
-        return [edge.id for edge in self._into]
+        """The input edges that there are now; those that come are there when the hand-over has begun."""
+        there = self._committed or not self._stays
+        return [edge.id for edge in self._into if there or edge.id not in self.epoch.coming]
 
     def poller(self, *descriptors: Any) -> zmq.Poller:
         """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""

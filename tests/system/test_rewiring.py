@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from graph.commands import Apply, CommandClient
+from graph.load import load_plan
+
 from .graphs import GraphRun, eventually, graph_run, interrupt
 from .test_commands import graph, status
 from .test_scaling import SESSIONS, Line, book, check_order, flows
@@ -271,6 +274,29 @@ def test_a_queue_that_comes_at_last_may_have_another_port(tmp_path: Path, unused
         interrupt(run)
         assert run.wait() == 0, run.stderr
         accounted(run, "src.out->mid.x", "mid.out->end.x", "other.out->end.y")
+        run.all_gone()
+
+
+def test_a_new_input_is_not_silent_before_it_has_come(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook")
+    (tmp_path / "busy").touch()
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: {from: other.out, input_timeout: 1s}}") + OTHER.replace(
+        "src.out}", f'src.out}}, with: {{busy: "{tmp_path}/busy"}}'
+    )
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "graph.yaml").write_text(more)
+        (folder,) = (run.runtime / "vg").iterdir()
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+        had = len(book(tmp_path))
+        eventually(lambda: len(book(tmp_path)) > had + 2500, "more than two seconds of messages have come")
+        (tmp_path / "busy").unlink()
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 300, f"it is heard\n{run.stderr}")
+        assert "nothing from other.out" not in run.stderr
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
         run.all_gone()
 
 
