@@ -216,9 +216,10 @@ class Supervisor:
             return self._start_waiting(now_s)
         if isinstance(message, Ready) and member.state == "loaded":
             return self._ready(member, now_s)
-        if isinstance(message, Ending) and member.state == "running":
+        begun = member.state in ("running", "ending") or (member.state == "ready" and self.changes.holds(member.id))
+        if isinstance(message, Ending) and begun:  # it may have nothing to wait for, and not even be let run
             member.state = "ending"
-        if isinstance(message, Drained) and member.state in ("running", "ending"):
+        if isinstance(message, Drained) and begun:
             member.state = "drained"
         transition = self.changes.transition
         return transition.said(member.id, message) if transition is not None else []

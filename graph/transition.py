@@ -153,7 +153,7 @@ class Transition:
             return True  # it is started again anyway, and may be what does not work
         if member.state == "backoff" and member.id in self.epoch.leaving:
             return True
-        if member.id in self.epoch.joining and member.state not in ("ready", "running"):
+        if member.id in self.epoch.joining and member.state not in ("ready", "running", "ending", "drained"):
             return False
         return member.id in self._replanned
 
