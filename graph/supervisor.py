@@ -305,7 +305,8 @@ class Supervisor:
     def _ends_the_graph(self, member: Member) -> bool:
         """A graph that cannot even start is no graph, and its user is there to read why."""
         node = member.node
-        return self.phase == "starting" and node.restart.policy != "always" and node.fallback is None and member.life == 0
+        never_ran = self.phase == "starting" and not self.changes.epoch.number
+        return never_ran and node.restart.policy != "always" and node.fallback is None and member.life == 0
 
     def _died(self, member: Member, code: int | None, why: str, now_s: float) -> Iterator[Action]:
         policy = member.node.restart.policy

@@ -328,6 +328,13 @@ def test_the_next_supervisor_goes_on_with_it() -> None:
     assert ("b.1", HandOver(1)) in run.told(HandOver)
 
 
+def test_who_comes_and_fails_when_there_is_another_supervisor_does_not_end_the_graph() -> None:
+    run = _succeeded(UP, PLAN)
+    run.says("b.1", Failed("there is no model"))
+    run.happens(Exited("b.1", 1))
+    assert run.supervisor.phase != "leaving", "it ran before"
+
+
 def test_who_comes_may_have_finished_before_the_others_are_ready() -> None:
     run = Run(UP)
     run.meet("b.1")
