@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from graph.differences import in_place
 from graph.epoch import CannotScale, Epoch
 from graph.events import Action, ChangePlan, Tell
 from graph.member import Member
@@ -94,7 +95,9 @@ class Changes:
         self.members.clear()
         self.enlist()
         if epoch.before is not None:
-            self.transition = Transition(epoch, self.members, "a change that was under way")
+            there = {node.name: node for node in epoch.before.nodes}
+            restarts = [n.name for n in epoch.plan.nodes if n.name in there and in_place(there[n.name], n)]
+            self.transition = Transition(epoch, self.members, "a change that was under way", restarts="".join(restarts[:1]))
 
     # ---------------------------------------------------------------- who comes and who leaves
 

@@ -270,6 +270,8 @@ class Supervisor:
             actions += self._ready(member, now_s)
         if beat.course in ("starting", "loaded"):
             member.due_s = now_s + member.node.start_within_s
+        if beat.resting:  # the supervisor before has asked it to
+            member.asked, member.due_s = "restart", now_s + LEAVE_WITHIN_S + TURN_S
         return actions
 
     def _measured(self, member: Member, rss: int) -> list[Action]:
@@ -291,7 +293,7 @@ class Supervisor:
             return self._gone_for_good(member, why)
         if self.changes.was_sent_away(member.id):
             return self._gone_for_good(member, "")
-        if member.asked:
+        if member.asked or (member.state == "adopted" and code == 0):  # the supervisor before may have asked it to
             return self._left(member, now_s)
         if member.state == "drained":
             member.state = "stopped"
