@@ -91,7 +91,7 @@ CASES = {
     "an unknown key with nothing like it": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, zzz: 2}\n",
         "g.yaml:2:46: src: unknown key 'zzz' (known: use, exec, with, in, out, replicas, resources, restart, critical,"
-        " fallback, after, start_within, hang_after, dead_after)",
+        " fallback, after, start_within, hang_after, dead_after, swap, probation)",
     ),
     "an unknown key of resources": (
         "nodes:\n  src: {use: sample.source, with: {path: x}, resources: {thread: 1}}\n",
