@@ -92,7 +92,7 @@ class Wiring:
         self.routes: dict[str, Route] = {}
         self._bind_queues()
         for edge in out:
-            if edge.link == "queue" and not (epoch.committed and edge.id in epoch.going and self._stays):
+            if edge.link == "queue":
                 self._queues_out.append(self._make_queue_out(edge))
         self._use_queues()
         for edge in into:
@@ -263,7 +263,7 @@ class Wiring:
     def ready(self) -> bool:
         """True once every link stands at both ends: nothing sent from now on is lost for want of a listener."""
         streams = self.streams_out.ready and self.streams_in.ready and self.streams_in.starts is not None
-        return streams and all(queue.ready for queue in self._queues_out)
+        return streams and all(queue.ready or queue.retired for queue in self._queues_out)
 
     @property
     def awaited(self) -> dict[str, set[str]]:

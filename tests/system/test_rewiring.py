@@ -9,6 +9,7 @@ import pytest
 
 from graph.commands import Apply, CommandClient
 from graph.load import load_plan
+from graph.rundir import RunDir
 
 from .graphs import GraphRun, eventually, graph_run, interrupt
 from .test_commands import graph, status
@@ -312,4 +313,31 @@ def test_a_port_that_is_given_again_is_another_s(tmp_path: Path, unused_ports: i
         interrupt(run)
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
+        run.all_gone()
+
+
+def test_a_queue_goes_though_its_producer_dies(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path)
+    slow = '  slow: {use: "tests.system.actors:SlowCollect", in: {x: {from: src.out, link: queue, when_full: drop_newest}}, '
+    more = (
+        base.replace("{x: src.out}", "{x: relay.out}") + slow.replace("src", "relay") + f'with: {{file: "{tmp_path}/slow"}}}}\n'
+    )
+    relay = '  relay: {use: "tests.system.link_actors:Same", in: {x: src.out}}\n'
+    with graph_run(tmp_path, more + relay) as run:
+        run.running()
+        flows(run)
+        (folder,) = (run.runtime / "vg").iterdir()
+        (tmp_path / "graph.yaml").write_text(base.replace("{x: src.out}", "{x: relay.out}") + relay)
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+            eventually(lambda: RunDir(folder).read_epoch().committed, "the hand-over begins")
+            assert "slow" in pids(run), "it still has work"
+            run.workers()["relay"].kill()
+            eventually(lambda: not client.status().changing, f"it is over\n{run.stderr}")
+        assert "slow" not in pids(run)
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("relay.out->slow.x")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
         run.all_gone()
