@@ -159,8 +159,8 @@ class Transition:
 
     def _hand_over(self, id: str) -> list[Action]:
         member = self.members.get(id)
-        if member is None or member.node.command or id in self._legacies:
-            return []
+        if member is None or member.node.command or (id in self._legacies and self._pairs[id]):
+            return []  # who gave nothing to nobody may be a new life, and has to begin what comes
         starts: dict[str, Position] = {}
         for taker in self._pairs.get(id, ()):
             for producer, start in self._replanned.get(taker, {}).items():

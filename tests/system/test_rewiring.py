@@ -341,3 +341,29 @@ def test_a_queue_goes_though_its_producer_dies(tmp_path: Path) -> None:
         edge = run.edge("relay.out->slow.x")
         assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
         run.all_gone()
+
+
+def test_who_dies_while_another_leaves_hears_what_came(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook")
+    queue = "{from: src.out, link: queue, depth: 1000, when_full: drop_newest}"
+    slow = f'  slow: {{use: "tests.system.actors:SlowCollect", in: {{x: {queue}}}, with: {{file: "{tmp_path}/slow"}}}}\n'
+    with graph_run(tmp_path, base + slow) as run:
+        run.running()
+        flows(run)
+        (folder,) = (run.runtime / "vg").iterdir()
+        (tmp_path / "graph.yaml").write_text(base.replace("{x: mid.out}", "{x: mid.out, y: other.out}") + OTHER)
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+            eventually(lambda: book(tmp_path, "book.txt.y"), f"it has come\n{run.stderr}")
+            run.workers()["end"].kill()
+            eventually(lambda: "end: running again" in run.stderr, "it is started again")
+            had = len(book(tmp_path, "book.txt.y"))
+            eventually(lambda: len(book(tmp_path, "book.txt.y")) > had + 100, "it hears it again")
+            run.workers()["slow"].kill()
+            eventually(lambda: not client.status().changing, f"it is over\n{run.stderr}")
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("other.out->end.y")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
+        run.all_gone()
