@@ -400,6 +400,7 @@ class Loop:
                 self._awaited.setdefault(edge, set()).update(producers & new)
             else:
                 self._awaited[edge] = set(producers)
+                self._inbox.forget_ends(edge)  # of when it was there before
                 self._open_inputs.add(wiring.routes[edge].edge.input)
         for edge in self._linked - awaited.keys():  # it is no more, or closes a loop now
             for producer in set(self._awaited.get(edge, ())):

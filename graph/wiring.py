@@ -11,7 +11,7 @@ import zmq
 from graph.control import Absent, Gone
 from graph.epoch import Epoch
 from graph.links.base import Arrival, Ended, Route
-from graph.links.counts import Counts, EdgeStatistics, Index, topics_of
+from graph.links.counts import DELIVERED, Counts, EdgeStatistics, Index, topics_of
 from graph.links.dealer import Parcel
 from graph.links.moving import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
@@ -60,6 +60,7 @@ class Wiring:
         self._loaded = False
         self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
         self._unheard: set[str] = set()  # streams that came with this life
+        self._begun: set[str] = set()  # edges that come in this change, and that our former life had begun with
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
         self._consumers = self._stream_consumers()
@@ -98,6 +99,7 @@ class Wiring:
             self._listen(edge)
         for producer, source in self._departed:
             self.streams_in.missed(producer, source, run.last_life(producer))
+        self._begun.clear()
         self.streams_in.subscribe_notices()
 
     def _inputs_of(self, epoch: Epoch) -> list[Edge]:
@@ -126,6 +128,8 @@ class Wiring:
             sources = {source for _, source in expected}
             self._departed = [key for key in former.expecting if key[1] in sources and not self.epoch.has(key[0])]
             self._unheard = sources - {source for _, source in former.expecting}
+            if self._committed:
+                self._begun = {edge for edge, cells in former.edges.items() if cells[DELIVERED]}
         index = Index(
             edges=self._counted(),
             lanes=self._lanes(),
@@ -229,10 +233,13 @@ class Wiring:
             self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, self.counts.edges[edge.id])
         if edge.link == "stream":
             # What was said before a link came is not for us: it is listened to as what is gained.
-            new = edge.id in self.epoch.coming or f"{edge.producer}.{edge.port}" in self._unheard
+            comes, share = edge.id in self.epoch.coming, self.epoch.share(self.instance)
+            source = f"{edge.producer}.{edge.port}"
+            begun = edge.id in self._begun and source.encode() not in self.epoch.inherited(self.instance)
+            new = (comes and not begun) or source in self._unheard
             there = [p for p in self.epoch.producers(edge) if not self._comes(p.id)]
-            share = frozenset[int]() if new else self.epoch.share(self.instance).now
-            self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], share)
+            mine = frozenset[int]() if new else share.then if comes else share.now
+            self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], mine)
         for producer in self.epoch.producers(edge):
             self._meet_producer(edge, producer)
 
