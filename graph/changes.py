@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from graph.differences import in_place
 from graph.epoch import CannotScale, Epoch
 from graph.events import Action, ChangePlan, Tell
 from graph.member import Member
@@ -27,6 +28,29 @@ class Probation:
     before: Plan
     after: Plan
     until_s: float
+
+    def back_from(self, plan: Plan, node: str) -> Plan | None:
+        """What the plan in force becomes when a node has died; more may have changed since, and stays. None where that rests
+        on what would go."""
+        before, after = self.before, self.after
+        if plan == after:
+            return before
+        old, new = ({n.name: n for n in p.nodes} for p in (before, after))
+        come, gone = new.keys() - old.keys(), old.keys() - new.keys()
+        known = {e.id for e in after.edges}
+        if any({e.producer, e.consumer} & come and e.id not in known for e in plan.edges):
+            return None
+        kept = [old.get(node, n) if n.name == node else n for n in plan.nodes if n.name not in come]
+        nodes = (*kept, *(old[name] for name in old if name in gone))
+        names = {n.name for n in nodes}
+        there = {e.id for e in plan.edges}
+        lost = [e for e in before.edges if e.id not in known | there] if come or gone else []
+        return msgspec.structs.replace(
+            plan,
+            nodes=nodes,
+            instances=tuple(i for p, of in ((plan, names - gone), (before, gone)) for i in p.instances if i.node in of),
+            edges=tuple(e for e in (*plan.edges, *lost) if {e.producer, e.consumer} <= names),
+        )
 
 
 @dataclass
@@ -71,7 +95,9 @@ class Changes:
         self.members.clear()
         self.enlist()
         if epoch.before is not None:
-            self.transition = Transition(epoch, self.members, "a change that was under way")
+            there = {node.name: node for node in epoch.before.nodes}
+            restarts = [n.name for n in epoch.plan.nodes if n.name in there and in_place(there[n.name], n)]
+            self.transition = Transition(epoch, self.members, "a change that was under way", restarts="".join(restarts[:1]))
 
     # ---------------------------------------------------------------- who comes and who leaves
 
@@ -168,11 +194,10 @@ class Changes:
         self._probation = None
         if now_s > trial.until_s:
             return []
-        self.wanted, self._going_back = trial.before, why
-        if self.epoch.plan != trial.after:  # more has changed since: only this node becomes what it was, if it was
-            before = {n.name: n for n in trial.before.nodes}
-            nodes = tuple(before.get(node, n) if n.name == node else n for n in self.epoch.plan.nodes)
-            self.wanted = msgspec.structs.replace(self.epoch.plan, nodes=nodes)
+        wanted = trial.back_from(self.epoch.plan, node)
+        if wanted is None:
+            return []
+        self.wanted, self._going_back = wanted, why
         told = f"the new version died soon after it had taken over ({why}): the one before takes over again"
         if node not in {n.name for n in trial.before.nodes}:
             told = f"died soon after it had come ({why}): all is as it was before"

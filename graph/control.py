@@ -72,6 +72,7 @@ class Beat(msgspec.Struct, tag="beat"):
     draining: bool = False  # it was asked to drain
     busy_ms: int = 0  # how long its handler has been at work without a step; 0: it waits
     heard: dict[str, int] = {}  # by `<node>.<port>`: what was sent on streams since it listens to them
+    resting: bool = False  # it finishes its turn, and is to be started again then
 
 
 class Ending(msgspec.Struct, tag="ending"):

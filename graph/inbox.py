@@ -104,6 +104,12 @@ class Inbox:
                 found[topic] = min((header.life, header.seq), found.get(topic, (header.life, header.seq)))
         return found
 
+    def forget_ends(self, edge: str) -> None:
+        """What waits of the end of a link is of another that had its name."""
+        for place, item in enumerate(self.items):
+            if isinstance(item, Ended) and edge in item.edges:
+                self.items[place] = Ended(item.instance, tuple(one for one in item.edges if one != edge))
+
     def waits(self, edges: Collection[str]) -> bool:
         """True while something that came on one of these edges waits."""
         return any(arrival.route.edge.id in edges for arrival in self._arrivals())

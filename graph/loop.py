@@ -281,7 +281,15 @@ class Loop:
         busy_ms = (now_ns() - since_ns) // 1_000_000 if since_ns else 0
         counts = self._wiring.counts
         return Beat(
-            counts.sent(), counts.statistics(), marks, self._life, self._course, self._draining, busy_ms, counts.heard()
+            counts.sent(),
+            counts.statistics(),
+            marks,
+            self._life,
+            self._course,
+            self._draining,
+            busy_ms,
+            counts.heard(),
+            bool(self._rests_at_ns),
         )
 
     def close(self) -> None:
@@ -346,7 +354,8 @@ class Loop:
             self._wiring.receive(ready, self._deliver, most)
         if self._changing.pending:
             self._changing.look(self._between)
-        if self._rests_at_ns and self._between and (now >= self._rests_at_ns or not self._node.in_turn()):
+        rests = self._rests_at_ns and (self._between or self._source)  # a source is between two steps wherever it waits
+        if rests and (now >= self._rests_at_ns or not self._node.in_turn()):
             self._keep_state(self._changing.state())
             raise Stopped
         since_ns = now - self._kept_ns
@@ -380,6 +389,9 @@ class Loop:
         new = self._changing.obey(command)
         if isinstance(command, Replan):
             self._rewire(new)
+        self._silence.watch((self._wiring.routes[edge].edge for edge in self._wiring.linked), now_ns())
+        if self._silence.watches:
+            self._deliver = self._hear
         if self._look_out is None and self._handling is None and self._wiring.needs_look_out:
             self._look_out = LookOut(self._take_streams)
 
@@ -396,15 +408,13 @@ class Loop:
                 self._awaited.setdefault(edge, set()).update(producers & new)
             else:
                 self._awaited[edge] = set(producers)
+                self._inbox.forget_ends(edge)  # of when it was there before
                 self._open_inputs.add(wiring.routes[edge].edge.input)
         for edge in self._linked - awaited.keys():  # it is no more, or closes a loop now
             for producer in set(self._awaited.get(edge, ())):
                 self._deliver(Ended(producer, (edge,)))
         self._linked = set(awaited)
         self._edges = [route.edge for route in wiring.routes.values()]
-        self._silence.watch((wiring.routes[edge].edge for edge in wiring.linked), now_ns())
-        if self._silence.watches:
-            self._deliver = self._hear
 
     def _take_streams(self) -> None:
         """Called by the look-out, while a handler runs long: also who waits for our word is told."""

@@ -15,6 +15,7 @@ class Silence:
         self._edges = {e.id: e for e in edges if e.input_timeout_s is not None}
         self._heard_ns: dict[str, int] = {}  # by edge, from the start on
         self._silent: set[str] = set()
+        self._begun = False
 
     @property
     def watches(self) -> bool:
@@ -23,15 +24,15 @@ class Silence:
 
     def begin(self, now_ns: int) -> None:
         """The graph runs: silence counts from now."""
+        self._begun = True
         self._heard_ns = dict.fromkeys(self._edges, now_ns)
 
     def watch(self, edges: Iterable[Edge], now_ns: int) -> None:
         """The links of the node are others now, or have another timeout; silence on new ones counts from now."""
-        begun = bool(self._heard_ns) or not self._edges
         former, self._edges = self._edges, {e.id: e for e in edges if e.input_timeout_s is not None}
         self._silent &= self._edges.keys()
         self._heard_ns = {e: ns for e, ns in self._heard_ns.items() if e in self._edges}
-        if begun:
+        if self._begun:
             self._heard_ns |= dict.fromkeys(self._edges.keys() - former.keys(), now_ns)
 
     def heard(self, edge: str, now_ns: int) -> Quiet | None:

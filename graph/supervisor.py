@@ -223,9 +223,10 @@ class Supervisor:
             return self._start_waiting(now_s)
         if isinstance(message, Ready) and member.state == "loaded":
             return self._ready(member, now_s)
-        if isinstance(message, Ending) and member.state == "running":
+        begun = member.state in ("running", "ending") or (member.state == "ready" and self.changes.holds(member.id))
+        if isinstance(message, Ending) and begun:  # it may have nothing to wait for, and not even be let run
             member.state = "ending"
-        if isinstance(message, Drained) and member.state in ("running", "ending"):
+        if isinstance(message, Drained) and begun:
             member.state = "drained"
         transition = self.changes.transition
         return transition.said(member.id, message) if transition is not None else []
@@ -276,6 +277,8 @@ class Supervisor:
             actions += self._ready(member, now_s)
         if beat.course in ("starting", "loaded"):
             member.due_s = now_s + member.node.start_within_s
+        if beat.resting:  # the supervisor before has asked it to
+            member.asked, member.due_s = "restart", now_s + LEAVE_WITHIN_S + TURN_S
         return actions
 
     def _measured(self, member: Member, rss: int) -> list[Action]:
@@ -297,7 +300,7 @@ class Supervisor:
             return self._gone_for_good(member, why)
         if self.changes.was_sent_away(member.id):
             return self._gone_for_good(member, "")
-        if member.asked:
+        if member.asked or (member.state == "adopted" and code == 0):  # the supervisor before may have asked it to
             return self._left(member, now_s)
         if member.state == "drained":
             member.state = "stopped"
@@ -311,7 +314,8 @@ class Supervisor:
     def _ends_the_graph(self, member: Member) -> bool:
         """A graph that cannot even start is no graph, and its user is there to read why."""
         node = member.node
-        return self.phase == "starting" and node.restart.policy != "always" and node.fallback is None and member.life == 0
+        never_ran = self.phase == "starting" and not self.changes.epoch.number
+        return never_ran and node.restart.policy != "always" and node.fallback is None and member.life == 0
 
     def _died(self, member: Member, code: int | None, why: str, now_s: float) -> Iterator[Action]:
         policy = member.node.restart.policy

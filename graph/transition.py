@@ -153,14 +153,14 @@ class Transition:
             return True  # it is started again anyway, and may be what does not work
         if member.state == "backoff" and member.id in self.epoch.leaving:
             return True
-        if member.id in self.epoch.joining and member.state not in ("ready", "running"):
+        if member.id in self.epoch.joining and member.state not in ("ready", "running", "ending", "drained"):
             return False
         return member.id in self._replanned
 
     def _hand_over(self, id: str) -> list[Action]:
         member = self.members.get(id)
-        if member is None or member.node.command or id in self._legacies:
-            return []
+        if member is None or member.node.command or (id in self._legacies and self._pairs[id]):
+            return []  # who gave nothing to nobody may be a new life, and has to begin what comes
         starts: dict[str, Position] = {}
         for taker in self._pairs.get(id, ()):
             for producer, start in self._replanned.get(taker, {}).items():

@@ -11,7 +11,7 @@ import zmq
 from graph.control import Absent, Gone
 from graph.epoch import Epoch
 from graph.links.base import Arrival, Ended, Route
-from graph.links.counts import Counts, EdgeStatistics, Index, topics_of
+from graph.links.counts import DELIVERED, Counts, EdgeStatistics, Index, topics_of
 from graph.links.dealer import Parcel
 from graph.links.moving import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
@@ -55,10 +55,12 @@ class Wiring:
         quits = {e.id for e in epoch.quits(instance.id)} if epoch.committed else ()
         self._into = into = [e for e in self._inputs_of(epoch) if e.id not in quits]
         self._out = out = epoch.out(instance.id)
-        self._absent: set[str] = set()  # instances that have failed or were stopped
+        self._absent: dict[str, bool] = {}  # instances that have failed or were stopped, and whether for good
+        self._said_all = False  # nothing more goes to queues
         self._loaded = False
         self._departed: list[tuple[str, str]] = []  # producers that our former life heard, and their ports
         self._unheard: set[str] = set()  # streams that came with this life
+        self._begun: set[str] = set()  # edges that come in this change, and that our former life had begun with
         self.counts = self._make_counts(life, list(cls.outputs()))
         self._make_payloads(run, life)
         self._consumers = self._stream_consumers()
@@ -90,13 +92,14 @@ class Wiring:
         self.routes: dict[str, Route] = {}
         self._bind_queues()
         for edge in out:
-            if edge.link == "queue" and not (epoch.committed and edge.id in epoch.going and self._stays):
+            if edge.link == "queue":
                 self._queues_out.append(self._make_queue_out(edge))
         self._use_queues()
         for edge in into:
             self._listen(edge)
         for producer, source in self._departed:
             self.streams_in.missed(producer, source, run.last_life(producer))
+        self._begun.clear()
         self.streams_in.subscribe_notices()
 
     def _inputs_of(self, epoch: Epoch) -> list[Edge]:
@@ -125,6 +128,8 @@ class Wiring:
             sources = {source for _, source in expected}
             self._departed = [key for key in former.expecting if key[1] in sources and not self.epoch.has(key[0])]
             self._unheard = sources - {source for _, source in former.expecting}
+            if self._committed:
+                self._begun = {edge for edge, cells in former.edges.items() if cells[DELIVERED]}
         index = Index(
             edges=self._counted(),
             lanes=self._lanes(),
@@ -172,16 +177,22 @@ class Wiring:
         return found
 
     def _bind_queues(self) -> None:
-        """Where work and acknowledgements come in, once there is an edge that needs it."""
+        """Where work and acknowledgements come in, once there is an edge that needs it. (What came with a change that was
+        undone may come again with another address.)"""
         me = self._me = self.epoch.instance(self.instance)
-        if me.credit and self.credit is None:
-            self.credit = CreditIn(self.context, self._endpoint(me.credit))
-        if me.work and self.queues_in is None:
+        work, credit = (self._endpoint(one) if one else "" for one in (me.work, me.credit))
+        if self.credit is not None:
+            self.credit.listen(credit)
+        elif credit:
+            self.credit = CreditIn(self.context, credit)
+        if self.queues_in is not None:
+            self.queues_in.listen(work)
+        elif work:
             self.queues_in = QueueIn(
                 self.context,
                 me.id,
                 self._life,
-                self._endpoint(me.work),
+                work,
                 self._plan.max_message,
                 lambda edge, producer: self.counts.lanes[edge, producer],
                 self._payloads_in,
@@ -202,6 +213,10 @@ class Wiring:
         )
         for taker in self.epoch.consumers(edge):
             queue.meet(taker.id, self._endpoint(taker.work))
+            if taker.id in self._absent:
+                queue.absent(taker.id, self._absent[taker.id])
+        if self._said_all:  # it comes when all has been said
+            queue.end()
         return queue
 
     def _use_queues(self) -> None:
@@ -218,10 +233,13 @@ class Wiring:
             self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, self.counts.edges[edge.id])
         if edge.link == "stream":
             # What was said before a link came is not for us: it is listened to as what is gained.
-            new = edge.id in self.epoch.coming or f"{edge.producer}.{edge.port}" in self._unheard
+            comes, share = edge.id in self.epoch.coming, self.epoch.share(self.instance)
+            source = f"{edge.producer}.{edge.port}"
+            begun = edge.id in self._begun and source.encode() not in self.epoch.inherited(self.instance)
+            new = (comes and not begun) or source in self._unheard
             there = [p for p in self.epoch.producers(edge) if not self._comes(p.id)]
-            share = frozenset[int]() if new else self.epoch.share(self.instance).now
-            self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], share)
+            mine = frozenset[int]() if new else share.then if comes else share.now
+            self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], mine)
         for producer in self.epoch.producers(edge):
             self._meet_producer(edge, producer)
 
@@ -232,6 +250,7 @@ class Wiring:
             self.queues_in.add(self.routes[edge.id], [(producer.id, self._endpoint(producer.credit))], self._shared)
         else:
             self.streams_in.meet(self.routes[edge.id], producer.id, self._endpoint(producer.out), self._comes(producer.id))
+            self.streams_in.absent(producer.id, producer.id in self._absent)
 
     @property
     def _shared(self) -> bool:
@@ -250,17 +269,19 @@ class Wiring:
     def ready(self) -> bool:
         """True once every link stands at both ends: nothing sent from now on is lost for want of a listener."""
         streams = self.streams_out.ready and self.streams_in.ready and self.streams_in.starts is not None
-        return streams and all(queue.ready for queue in self._queues_out)
+        return streams and all(queue.ready or queue.retired for queue in self._queues_out)
 
     @property
     def awaited(self) -> dict[str, set[str]]:
         """By input edge, the producer instances whose end the drain waits for."""
-        return {e.id: {p.id for p in self.epoch.producers(e)} for e in self._into if not e.feedback}
+        gone = {instance for instance, final in self._absent.items() if final}
+        return {e.id: {p.id for p in self.epoch.producers(e)} - gone for e in self._into if not e.feedback}
 
     @property
     def linked(self) -> list[str]:
-        """The input edges that there are now."""
-        return [edge.id for edge in self._into]
+        """The input edges that there are now; those that come are there when the hand-over has begun."""
+        there = self._committed or not self._stays
+        return [edge.id for edge in self._into if there or edge.id not in self.epoch.coming]
 
     def connected(self, input: str) -> bool:
         """True where an input has a link."""
@@ -309,7 +330,7 @@ class Wiring:
 
     def absent(self, notice: Absent) -> Ended | None:
         """An instance has failed or was stopped: nobody waits for it. What of ours has ended with it, when it is for good."""
-        self._absent.add(notice.instance)
+        self._absent[notice.instance] = notice.final
         self.streams_out.absent(notice.instance)
         self.streams_in.absent(notice.instance, True)
         for queue in self._queues_out:
@@ -319,7 +340,7 @@ class Wiring:
 
     def expected(self, instance: str) -> None:
         """One that was absent is started again."""
-        self._absent.discard(instance)
+        self._absent.pop(instance, None)
         self.streams_in.absent(instance, False)
         for queue in self._queues_out:
             queue.expected(instance)
@@ -378,6 +399,7 @@ class Wiring:
 
     def end_queues(self) -> None:
         """Tell the takers that nothing more will come; once, when `settled`."""
+        self._said_all = True
         for queue in self._queues_out:
             queue.end()
 

@@ -56,7 +56,7 @@ def detach(plan: Plan, file: Path, overlays: list[str], report: Path | None, qui
                 start_new_session=True,
             )
         status = None
-        while status is None or status.phase == "starting":
+        while status is None or status.phase in ("starting", "leaving", "done"):  # the last two: it will end, and tell
             if process.poll() is not None:
                 typer.echo(said.read_text(), err=True, nl=False)
                 raise typer.Exit(process.returncode)

@@ -189,6 +189,19 @@ def socket(
     return made
 
 
+def rebind(made: zmq.Socket[bytes], former: str, endpoint: str) -> str:
+    """Bind where it is not bound yet, and no longer where it was; either may be empty. Returns where it is bound now.
+
+    :raises NodeError: as `bind` does.
+    """
+    if endpoint != former:
+        if former:
+            made.unbind(former)
+        if endpoint:
+            bind(made, endpoint)
+    return endpoint
+
+
 def bind(made: zmq.Socket[bytes], endpoint: str) -> None:
     """Bind, or say in one line why not.
 

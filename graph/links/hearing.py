@@ -341,10 +341,12 @@ class Hearing:
         known = max([0, *(cells[LIFE] - 1 for cells in producer.cells.values())])
         for life in sorted({known, *producer.gone}):
             self._settle(producer, instance, life)
-        self._socket.disconnect(producer.endpoint)
+        del self._producers[instance]
+        if all(other.endpoint != producer.endpoint for other in self._producers.values()):  # a port may be given again
+            self._socket.disconnect(producer.endpoint)
         if producer.answer:
             self._socket.unsubscribe(producer.answer)
-        del self._producers[instance]
+        self._payloads.detach(instance, STREAM)
 
     def statistics(self) -> dict[str, EdgeStatistics]:
         """By edge, what has been counted at this end."""

@@ -86,6 +86,11 @@ class PayloadsIn:
         if self._ring is not None:
             self._ring.attach(producer, link)
 
+    def detach(self, producer: str, link: str) -> None:
+        """Nothing more will come of a producer on a link; what has come stays good."""
+        if self._ring is not None:
+            self._ring.detach(producer, link)
+
     def read(self, header: Header, frames: Sequence[bytes], link: str) -> bytes | memoryview:
         """The payload of a message, wherever it lies.
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from graph.links.base import bind, send, socket, waiting
+from graph.links.base import rebind, send, socket, waiting
 from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells, EdgeStatistics, statistics
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
@@ -186,6 +186,7 @@ class QueueOut:
     def retire(self) -> None:
         """The link goes: takers finish what there is, and are then told that it is all."""
         self.retired = True
+        self._give_up()
         self._end_retired()
 
     def _end_retired(self) -> None:
@@ -264,7 +265,13 @@ class QueueOut:
         """Nobody waits for a taker any more. Without any, what comes is dropped, or held where messages are kept; when the
         last has gone for good, what is held is set aside."""
         self._dealer.leave_out(taker)
-        self._abandoned = self._abandoned or (final and self._dealer.deserted)
+        self._give_up(final)
+        if self.retired:
+            self._end_retired()
+
+    def _give_up(self, final: bool = False) -> None:
+        """Do not wait for takers where there are none; where messages are kept, when they or the link are gone for good."""
+        self._abandoned = self._abandoned or ((final or self.retired) and self._dealer.deserted)
         if self._dealer.deserted and (self._abandoned or not self.keeps):
             self._answer_for(self._dealer.give_up())
             self.cells[DEPTH] = self._dealer.depth
@@ -323,9 +330,14 @@ class CreditIn:
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
         self._socket = socket(context, zmq.PULL, PULL_MARK, CREDIT_BYTES)
-        bind(self._socket, endpoint)
+        self._endpoint = ""
+        self.listen(endpoint)
         self.socket = self._socket
         self.strangers = 0  # notices that could not be read
+
+    def listen(self, endpoint: str) -> None:
+        """At this endpoint and no other; empty: at none."""
+        self._endpoint = rebind(self._socket, self._endpoint, endpoint)
 
     def receive(self) -> Iterator[Hello | Ack]:
         """What has come, without waiting; what cannot be read is nobody's credit: it is counted and passed over."""

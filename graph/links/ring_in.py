@@ -63,6 +63,7 @@ class _Way:
         self.held: OrderedDict[int, tuple[Block, ref[_Exporter]]] = OrderedDict()  # ascending numbers
         self.mapping: _Mapping | None = None
         self.open = True
+        self.leaves = False  # it goes with the last view
 
     def begin(self, life: int) -> None:
         """A new life of the producer. Views of the former keep its memory; its writer is gone and waits for nobody."""
@@ -103,6 +104,14 @@ class RingIn:
                 self.trouble = f"{where}, payloads come through sockets: {error.strerror}"
                 return
             self._ways[producer, link] = _Way(producer, lane)
+
+    def detach(self, producer: str, link: str = "") -> None:
+        """Nothing more will be read of a producer on a link. Views stay good: the lane goes when the last one does."""
+        with self._lock:
+            way = self._ways.pop((producer, link), None)
+            if way is not None:
+                way.leaves = True
+                self._leave_if_empty(way)
 
     def read(self, producer: str, block: Block, link: str = "") -> memoryview:
         """The payload, read-only. The block is held until this view, and all that was made from it without a copy, is gone.
@@ -145,6 +154,7 @@ class RingIn:
         with self._lock:
             self._closing = True
             for way in list(self._ways.values()):
+                way.leaves = True
                 self._leave_if_empty(way)
 
     def _again(self, way: _Way, block: Block) -> _Exporter:
@@ -197,7 +207,7 @@ class RingIn:
         with self._lock:
             if life == way.life and way.held.pop(number, None) is not None:
                 way.publish()
-                if self._closing:
+                if way.leaves:
                     self._leave_if_empty(way)
 
     def _leave_if_empty(self, way: _Way) -> None:

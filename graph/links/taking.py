@@ -16,10 +16,10 @@ from graph.links.base import (
     Ended,
     Route,
     Taken,
-    bind,
     check_length,
     header_of,
     missing_before,
+    rebind,
     received,
     socket,
     waiting,
@@ -98,7 +98,8 @@ class QueueIn:
     ) -> None:
         self._context = context
         self._socket = socket(context, zmq.PULL, PULL_MARK, max_message)
-        bind(self._socket, endpoint)
+        self._endpoint = ""
+        self.listen(endpoint)
         self.socket = self._socket
         self._instance = instance
         self._life = life
@@ -112,6 +113,10 @@ class QueueIn:
         self._untold: list[TakerLane] = []
         self._began_ns = self._due_ns = 0
         self.strangers = 0  # frames that belong to no edge of ours
+
+    def listen(self, endpoint: str) -> None:
+        """At this endpoint and no other; empty: at none."""
+        self._endpoint = rebind(self._socket, self._endpoint, endpoint)
 
     def add(self, route: Route, producers: Sequence[tuple[str, str]], shared: bool = False) -> None:
         """Take from an edge; `producers` are (instance, credit endpoint); it may be `shared` with other takers."""
@@ -166,6 +171,7 @@ class QueueIn:
         for lane in taking.lanes.values() if taking is not None else ():
             if lane.held_back:
                 self._tell(lane)
+            self._payloads.detach(lane.producer, edge)
 
     def forget(self, producer: str) -> None:
         """A producer has left; what it was owed it does not wait for any more."""
@@ -176,6 +182,7 @@ class QueueIn:
             lane = taking.lanes.pop(producer, None)
             if lane is not None and lane.held_back:
                 self._untold.remove(lane)
+            self._payloads.detach(producer, taking.route.edge.id)
         push.close(LINGER_MS)
 
     def floor(self, edge: str, origin: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from graph.control import Absent, Beat, Drain, Drained, Failed, Hello, Loaded, Ready, Start, Stop
+from graph.control import Absent, Beat, Drain, Drained, Ending, Failed, Hello, Loaded, Ready, Start, Stop
 from graph.epoch import Epoch, scaled
 from graph.events import (
     Action,
@@ -326,3 +326,20 @@ def test_the_next_supervisor_goes_on_with_it() -> None:
         run.says(id, Beat(course="running", life=0))
         run.says(id, Replanned(1))
     assert ("b.1", HandOver(1)) in run.told(HandOver)
+
+
+def test_who_comes_and_fails_when_there_is_another_supervisor_does_not_end_the_graph() -> None:
+    run = _succeeded(UP, PLAN)
+    run.says("b.1", Failed("there is no model"))
+    run.happens(Exited("b.1", 1))
+    assert run.supervisor.phase != "leaving", "it ran before"
+
+
+def test_who_comes_may_have_finished_before_the_others_are_ready() -> None:
+    run = Run(UP)
+    run.meet("b.1")
+    run.says("b.1", Ending())
+    run.says("b.1", Drained())
+    run.meet("a", "b")
+    assert run.stage == "handing over"
+    assert run.supervisor.members["b.1"].state == "drained"

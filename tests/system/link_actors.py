@@ -26,6 +26,13 @@ class Both(Double):
         return self.out(Number(message.body.n * 2))
 
 
+class Same(Double):
+    """Passes on what comes."""
+
+    def on_x(self, message: Message[Number]) -> Outgoing:
+        return self.out(message.body)
+
+
 class HostileConfig(NodeConfig):
     messages: int = 200_000
     seed: int = 0

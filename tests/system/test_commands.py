@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
+from graph.commands import CommandClient
+
 from .graphs import ROOT, GraphRun, background, eventually, graph_run, short_folder
 
 GRAPH = """\
@@ -182,7 +184,8 @@ def test_ctrl_c_ends_the_waiting_for_a_node_and_the_order_stands(tmp_path: Path)
         mid = run.workers()["mid"]
         mid.send_signal(signal.SIGSTOP)
         with begun(run.runtime, "stop", "mid") as waiting:
-            eventually(lambda: status(run)["instances"][1]["leaving"], "the order is understood")
+            with CommandClient(next((run.runtime / "vg").iterdir())) as client:
+                eventually(lambda: client.status().instances[1].leaving, "the order is understood")
             waiting.send_signal(signal.SIGINT)
             assert waiting.wait(timeout=60) == 130
             assert waiting.communicate()[1] == "'mid' is being stopped; graph status shows how it is\n"

@@ -13,7 +13,7 @@ name: wordy
 drain_within: 60s
 nodes:
   src: {{use: "tests.system.actors:Count", with: {{count: 100000, every_ms: 5}}}}
-  mid: {{use: "tests.system.actors:Wordy", in: {{x: src.out}}, with: {{junk: {junk}}}}}
+  mid: {{use: "tests.system.actors:Wordy", in: {{x: {{from: src.out, depth: 10}}}}, with: {{junk: {junk}}}}}
 """
 
 

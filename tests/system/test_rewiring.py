@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from graph.commands import Apply, CommandClient
+from graph.load import load_plan
+from graph.rundir import RunDir
+
 from .graphs import GraphRun, eventually, graph_run, interrupt
-from .test_commands import graph
+from .test_commands import graph, status
 from .test_scaling import SESSIONS, Line, book, check_order, flows
 from .test_swap import pids
 
@@ -189,4 +193,177 @@ def test_a_link_gets_other_settings_while_it_is_used(tmp_path: Path) -> None:
         assert run.wait() == 0, run.stderr
         check_order(book(tmp_path))
         accounted(run, "src.out->mid.x", "mid.out->end.x")
+        run.all_gone()
+
+
+OTHER = """\
+  other: {use: "tests.system.scaling_actors:Tally", in: {x: src.out}}
+"""
+
+
+def test_a_link_to_a_node_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook") + OTHER
+    base += '  idle: {use: "tests.system.scaling_actors:Again", in: {x: other.out}}\n'
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: other.out}")
+    more = more.replace("in: {x: other.out}", "in: {x: [other.out, {from: mid.out, link: queue, depth: 4}]}")
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        for node in ("other", "idle"):
+            assert graph(run.runtime, "stop", node).returncode == 0, run.stderr
+        apply(run, more)
+        flows(run)
+        assert graph(run.runtime, "start", "other").returncode == 0, run.stderr
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 100, f"it is heard\n{run.stderr}")
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+        edge = run.edge("mid.out->idle.x")
+        assert edge["dropped"] == edge["sent"] > 0, edge
+        run.all_gone()
+
+
+def test_a_queue_goes_whose_taker_is_stopped(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path) + '  idle: {use: "tests.system.scaling_actors:Again", in: {x: %s}}\n'
+    queue = "[mid.out, {from: other.out, link: queue, delivery: at_least_once, depth: 10}]"
+    with graph_run(tmp_path, (base % queue) + OTHER) as run:
+        run.running()
+        flows(run)
+        assert graph(run.runtime, "stop", "idle").returncode == 0, run.stderr
+        flows(run)
+        apply(run, (base % "mid.out") + OTHER)
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("other.out->idle.x")
+        assert edge["sent"] == edge["delivered"] + edge["dead_lettered"], "what is left is set aside"
+        assert edge["dead_lettered"] > 0
+        run.all_gone()
+
+
+def test_a_queue_from_a_node_that_has_finished_ends(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path)
+    base += '  few: {use: "tests.system.actors:Count", with: {count: 5}}\n'
+    base += '  done: {use: "tests.system.scaling_actors:Tally", in: {x: few.out}}\n'
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        eventually(lambda: "drained" in {i["health"] for i in status(run)["instances"]}, "it has finished")
+        apply(run, base + RECORDER.format(folder=tmp_path, link="{from: done.out, link: queue}"))
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        run.all_gone()
+
+
+def on_tcp(text: str, port: int) -> str:
+    return text.replace("name: demo\n", f"name: demo\ntransport: {{kind: tcp, first_port: {port}}}\n")
+
+
+def test_a_queue_that_comes_at_last_may_have_another_port(tmp_path: Path, unused_ports: int) -> None:
+    base = on_tcp(BASE.format(folder=tmp_path), unused_ports).replace("Book", "TwoBook")
+    (tmp_path / "broken").touch()
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: {from: other.out, link: queue}}") + OTHER
+    bad = f'  bad: {{use: "tests.system.scaling_actors:Tally", in: {{x: src.out}}, with: {{broken: "{tmp_path}/broken"}}}}\n'
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "graph.yaml").write_text(more + bad)
+        assert graph(run.runtime, "apply", str(tmp_path / "graph.yaml")).returncode == 1, run.stderr
+        apply(run, more)
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 300, f"the queue is used\n{run.stderr}")
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        accounted(run, "src.out->mid.x", "mid.out->end.x", "other.out->end.y")
+        run.all_gone()
+
+
+def test_a_new_input_is_not_silent_before_it_has_come(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook")
+    (tmp_path / "busy").touch()
+    more = base.replace("{x: mid.out}", "{x: mid.out, y: {from: other.out, input_timeout: 1s}}") + OTHER.replace(
+        "src.out}", f'src.out}}, with: {{busy: "{tmp_path}/busy"}}'
+    )
+    with graph_run(tmp_path, base) as run:
+        run.running()
+        flows(run)
+        (tmp_path / "graph.yaml").write_text(more)
+        (folder,) = (run.runtime / "vg").iterdir()
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+        had = len(book(tmp_path))
+        eventually(lambda: len(book(tmp_path)) > had + 2500, "more than two seconds of messages have come")
+        (tmp_path / "busy").unlink()
+        eventually(lambda: len(book(tmp_path, "book.txt.y")) > 300, f"it is heard\n{run.stderr}")
+        assert "nothing from other.out" not in run.stderr
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        run.all_gone()
+
+
+def test_a_port_that_is_given_again_is_another_s(tmp_path: Path, unused_ports: int) -> None:
+    with graph_run(tmp_path, on_tcp(BASE.format(folder=tmp_path), unused_ports)) as run:
+        run.running()
+        flows(run)
+        for count in (2, 1, 2):
+            assert graph(run.runtime, "scale", "mid", str(count)).returncode == 0, run.stderr
+        had = len(book(tmp_path))
+        eventually(lambda: len(book(tmp_path)) > had + 6000, "by now all have forgotten who had the port before")
+        assert len({by for *_, by in book(tmp_path)[-200:]}) == 2
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        check_order(book(tmp_path))
+        run.all_gone()
+
+
+def test_a_queue_goes_though_its_producer_dies(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path)
+    slow = '  slow: {use: "tests.system.actors:SlowCollect", in: {x: {from: src.out, link: queue, when_full: drop_newest}}, '
+    more = (
+        base.replace("{x: src.out}", "{x: relay.out}") + slow.replace("src", "relay") + f'with: {{file: "{tmp_path}/slow"}}}}\n'
+    )
+    relay = '  relay: {use: "tests.system.link_actors:Same", in: {x: src.out}}\n'
+    with graph_run(tmp_path, more + relay) as run:
+        run.running()
+        flows(run)
+        (folder,) = (run.runtime / "vg").iterdir()
+        (tmp_path / "graph.yaml").write_text(base.replace("{x: src.out}", "{x: relay.out}") + relay)
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+            eventually(lambda: RunDir(folder).read_epoch().committed, "the hand-over begins")
+            assert "slow" in pids(run), "it still has work"
+            run.workers()["relay"].kill()
+            eventually(lambda: not client.status().changing, f"it is over\n{run.stderr}")
+        assert "slow" not in pids(run)
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("relay.out->slow.x")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
+        run.all_gone()
+
+
+def test_who_dies_while_another_leaves_hears_what_came(tmp_path: Path) -> None:
+    base = BASE.format(folder=tmp_path).replace("Book", "TwoBook")
+    queue = "{from: src.out, link: queue, depth: 1000, when_full: drop_newest}"
+    slow = f'  slow: {{use: "tests.system.actors:SlowCollect", in: {{x: {queue}}}, with: {{file: "{tmp_path}/slow"}}}}\n'
+    with graph_run(tmp_path, base + slow) as run:
+        run.running()
+        flows(run)
+        (folder,) = (run.runtime / "vg").iterdir()
+        (tmp_path / "graph.yaml").write_text(base.replace("{x: mid.out}", "{x: mid.out, y: other.out}") + OTHER)
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(tmp_path / "graph.yaml")))
+            eventually(lambda: book(tmp_path, "book.txt.y"), f"it has come\n{run.stderr}")
+            run.workers()["end"].kill()
+            eventually(lambda: "end: running again" in run.stderr, "it is started again")
+            had = len(book(tmp_path, "book.txt.y"))
+            eventually(lambda: len(book(tmp_path, "book.txt.y")) > had + 100, "it hears it again")
+            run.workers()["slow"].kill()
+            eventually(lambda: not client.status().changing, f"it is over\n{run.stderr}")
+        flows(run)
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        edge = run.edge("other.out->end.y")
+        assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
         run.all_gone()

@@ -173,7 +173,7 @@ def test_a_process_that_is_stopped_for_a_while_answers_again(tmp_path: Path) -> 
 
 
 def test_a_killed_supervisor_is_succeeded_without_a_gap(tmp_path: Path) -> None:
-    with graph_run(tmp_path, watched(tmp_path, link="link: queue, delivery: at_least_once", count=6000)) as run:
+    with graph_run(tmp_path, watched(tmp_path, link="link: queue, delivery: at_least_once", count=6000, every_ms=2)) as run:
         run.running()
         goes_on(run)
         pids = {name: p.pid for name, p in run.workers().items()}
@@ -194,7 +194,7 @@ def test_a_killed_supervisor_is_succeeded_without_a_gap(tmp_path: Path) -> None:
 
 
 def test_who_died_while_there_was_no_supervisor_is_started_again_by_the_next(tmp_path: Path) -> None:
-    with graph_run(tmp_path, watched(tmp_path, link="link: queue, delivery: at_least_once", count=6000)) as run:
+    with graph_run(tmp_path, watched(tmp_path, link="link: queue, delivery: at_least_once", count=6000, every_ms=2)) as run:
         run.running()
         goes_on(run)
         run.process.kill()

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from graph.commands import Apply, CommandClient
 from graph.load import load_plan
 from graph.rundir import RunDir
@@ -337,4 +339,56 @@ def test_a_version_that_has_no_room_beside_the_other_takes_its_place(tmp_path: P
         assert sum(counts.values()) == len(lines), "what was known of a session is known to the next process"
         edge = run.edge("src.out->mid.x")
         assert edge["sent"] == edge["delivered"] + edge["dropped"], edge
+        run.all_gone()
+
+
+def test_a_source_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    file = GRAPH.format(folder=tmp_path).replace("sessions: 24}", "sessions: 24}, swap: in_place")
+    with graph_run(tmp_path, file) as run:
+        run.running()
+        flows(run)
+        assert graph(run.runtime, "swap", "src", "--with", "every_ms=2").returncode == 0, run.stderr
+        flows(run)
+        assert "has not left within" not in run.stderr, "it need not be ended by force"
+        interrupt(run)
+        assert run.wait() == 0, run.stderr
+        run.all_gone()
+
+
+@pytest.mark.parametrize("stage", ["meeting", "restarting"])
+def test_the_next_supervisor_lets_a_version_take_the_place_of_the_one_before(tmp_path: Path, stage: str) -> None:
+    talks, busy = tmp_path / "talks", tmp_path / "busy"
+    talks.touch()
+    busy.touch()
+    said = (
+        GRAPH.format(folder=tmp_path)
+        .replace("label: a", f"label: a, talks: {talks}")
+        .replace("mid:", "mid:\n    swap: in_place")
+    )
+    file = tmp_path / "graph.yaml"
+    with graph_run(tmp_path, said) as run:
+        run.running()
+        flows(run)
+        before = pids(run)["mid"]
+        (folder,) = (run.runtime / "vg").iterdir()
+        changed = said.replace("version: 0", "version: 1")
+        if stage == "meeting":  # it goes on until the other replica has loaded
+            changed = changed.replace("label: a", f"label: a, busy: {busy}").replace("    swap:", "    replicas: 2\n    swap:")
+        file.write_text(changed)
+        with CommandClient(folder) as client:
+            client.ask(Apply(load_plan(file)))
+            eventually(lambda: client.status().change and client.status().change.stage == stage, run.stderr)
+            eventually(lambda: stage == "restarting" or "mid.1" in pids(run), "the other one loads")
+        run.process.kill()
+        run.process.wait()
+        (tmp_path / "second").mkdir()
+        with graph_run(tmp_path / "second", file, XDG_RUNTIME_DIR=str(run.runtime)) as second:
+            eventually(lambda: "took over" in second.stderr and status(run)["phase"] == "running", second.stderr)
+            talks.unlink()
+            busy.unlink()
+            eventually(lambda: pids(run).get("mid", before) != before, f"it is started again\n{second.stderr}")
+            flows(run)
+            assert "failed" not in second.stderr
+            interrupt(second)
+            assert second.wait() == 0, second.stderr
         run.all_gone()

@@ -86,7 +86,7 @@ class Consumer:
             leaving=(),
             bequests={self.instance: {}},
             has=lambda me: True,
-            node=lambda me: SimpleNamespace(config={}, source=False, target=""),
+            node=lambda me: SimpleNamespace(config={}, source=False, target="x:Y"),
             has_heirs=lambda me: True,
             quits=lambda me: [],
             share=lambda me: Share(self.streams_in.partitions, mine),
