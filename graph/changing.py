@@ -138,7 +138,8 @@ class Changing:
         if self._unsaid is not None and self._wiring.streams_in.starts is not None:
             self._say(Replanned(self._unsaid, self._wiring.streams_in.starts))
             self._unsaid = None
-        late = self._wiring.epoch.before is None and self._wiring.streams_in.gaining
+        epoch = self._wiring.epoch
+        late = epoch.before is None and epoch.has(self._me) and self._wiring.streams_in.gaining  # else we were sent away
         if late and self._wiring.streams_in.starts is not None:  # it was over before we could do our part
             self._wiring.begin(self._deliver)
             late = False

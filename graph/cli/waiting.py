@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -11,6 +14,8 @@ from graph.running import NotRunning, owner
 from graph.status import GraphStatus, Health, InstanceStatus
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from graph.running import Running
 
 LOOK_S = 0.05
@@ -67,11 +72,10 @@ def see_done(running: Running, client: CommandClient, node: str, wanted: Wanted)
     :raises NotRunning: the supervisor has gone, and nobody can tell.
     :raises CommandError: it does not answer.
     """
-    from rich.console import Console
-
     first: GraphStatus | None = None
-    with Console(stderr=True, highlight=False).status("") as shown:
+    with _ctrl_c() as look, _spinner() as shown:
         while True:
+            look()
             try:
                 now = client.status()
             except CommandError:
@@ -91,10 +95,9 @@ def see_changed(client: CommandClient, done: str) -> Outcome:
 
     :raises CommandError: the supervisor does not answer; whoever comes after it goes on with the change.
     """
-    from rich.console import Console
-
-    with Console(stderr=True, highlight=False).status("") as shown:
+    with _ctrl_c() as look, _spinner() as shown:
         while True:
+            look()
             status = client.status()
             change = status.change
             if change is not None and change.stage == "undone":
@@ -106,6 +109,30 @@ def see_changed(client: CommandClient, done: str) -> Outcome:
             coming = [f"{one.instance} {_doing(one)}" for one in status.instances if one.health in ("starting", "loading")]
             shown.update(f"{change.text}: {', '.join(coming) or change.stage}")
             time.sleep(LOOK_S)
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[Callable[[], None]]:
+    """Ctrl-C is noted, and raised by what this gives: in the middle of an import somebody might catch it."""
+    caught: list[int] = []
+
+    def look() -> None:
+        if caught:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield look
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _spinner() -> Iterator[Status]:
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False).status("") as shown:
+        yield shown
 
 
 def _underway(replicas: list[InstanceStatus]) -> str:
