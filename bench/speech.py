@@ -76,12 +76,18 @@ def corpus(cache: Path) -> Iterator[Clip]:
 def spread(cache: Path, sort: str, count: int) -> list[tuple[Clip, Path]]:
     """The first texts of a sort, each in another voice than the one before; and the file that holds it.
 
-    :raises ModelError: a voice is not in the model store
+    :raises ModelError: something is to be made and a voice is not in the model store
     """
-    speakers: dict[str, Synthesise] = {"piper-joe": _piper(), **_kokoro()}
-    chosen = zip(_lines(f"{sort}.txt")[:count], cycle(speakers.items()), strict=False)
-    clips = [_spoken(cache, voice, sort, text, synthesise) for text, (voice, synthesise) in chosen]
-    return [(clip, _file(cache, clip.voice, text)) for clip, text in zip(clips, _lines(f"{sort}.txt"), strict=False)]
+    texts = _lines(f"{sort}.txt")[:count]
+    chosen = list(zip(texts, cycle(("piper-joe", *VOICES)), strict=False))
+    files = [_file(cache, voice, text) for text, voice in chosen]
+    speakers: dict[str, Synthesise] = {} if all(file.exists() for file in files) else {"piper-joe": _piper(), **_kokoro()}
+    clips = [_spoken(cache, voice, sort, text, speakers.get(voice, _silent)) for text, voice in chosen]
+    return list(zip(clips, files, strict=True))
+
+
+def _silent(text: str) -> tuple[Samples, int]:
+    raise AssertionError(f"'{text}' was made before")
 
 
 def _lines(name: str) -> list[str]:
@@ -91,7 +97,7 @@ def _lines(name: str) -> list[str]:
 def _spoken(cache: Path, voice: str, sort: str, text: str, synthesise: Synthesise) -> Clip:
     file = _file(cache, voice, text)
     if not file.exists():
-        silence = np.zeros(SAMPLE_RATE_HZ, np.float32)
+        silence: Samples = np.zeros(SAMPLE_RATE_HZ, np.float32)
         parts: list[Samples] = []
         for part in text.split("|"):
             samples, rate = synthesise(part.strip())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,10 +16,11 @@ from bench.recover.arms import Arm, not_installed
 from bench.transport.arms.base import PEERS, ROOT
 from bench.voice.script import QUESTIONS_VARIABLE
 from graph.models import locate
-from nodes.llm.chat import SPOKEN, ChatConfig
+from nodes.llm.chat import SPOKEN
+from nodes.llm.threads import spare_threads
 
 MIN_WINDOW_S = 8.0  # of nodes/stt/fitted_whisper.py: at least so much, and 4 s more than the utterance
-MAX_TOKENS = int(ChatConfig().max_tokens)
+MAX_TOKENS = 32  # of a reply: what comes after its first sentence only takes time
 FULL_WINDOW_S = 30.0
 
 # Pipecat's: it asks Smart Turn once, 200 ms into the silence, believes it from 0.5, and waits 3 s where it is not complete.
@@ -38,14 +38,14 @@ class Ours(Arm):
         nodes: dict[str, dict[str, Any]] = {
             "capture": {"use": "bench.voice.nodes:Asker"},
             "metrics": {"use": "bench.voice.nodes:Recorder"},
-            "llm": {"with": {"history_turns": 0}},  # every question stands for itself
+            "llm": {"with": {"history_turns": 0, "max_tokens": MAX_TOKENS}},  # every question stands for itself
             "sink": {"with": {"folder": str(run / "out")}},
         }
         for node, parameters in self.with_:
             nodes.setdefault(node, {})["with"] = parameters
         graph = {"include": str(ROOT / "examples" / "fast.yaml"), "name": "voice", "nodes": nodes}
         (run / "graph.yaml").write_text(json.dumps(graph))  # JSON is YAML
-        return [sys.executable, "-m", "graph.cli", "run", "-q", "--report", str(run / "report.json"), str(run / "graph.yaml")]
+        return [sys.executable, "-m", "graph.cli", "run", "-q", str(run / "graph.yaml")]
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions)}
@@ -57,6 +57,7 @@ class Pipecat(Arm):
 
     questions: Path = Path()
     window_s: float | None = None  # None: Pipecat's own Whisper service; else ours in its place, with this shortest window
+    llm_threads: int = spare_threads()  # as many as our node takes
 
     def command(self, run: Path) -> list[str]:
         options = {
@@ -79,8 +80,7 @@ class Pipecat(Arm):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         (run / "port").write_text(str(port))
-        # llama.cpp's own default, all cores: nothing else runs in this arm while it writes its first sentence
-        command = [sys.executable, "-m", "bench.voice.llm_server", str(model), str(port), str(os.cpu_count())]
+        command = [sys.executable, "-m", "bench.voice.llm_server", str(model), str(port), str(self.llm_threads)]
         with (run / "server").open("wb") as log:
             server = subprocess.Popen(command, env=self.environment(run), stdout=subprocess.PIPE, stderr=log)
         try:

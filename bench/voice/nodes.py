@@ -28,7 +28,7 @@ class Asker(CaptureNode):
         def asked(number: int, at_ns: int) -> None:
             self._notes.take(ASKED, at_ns, number)
 
-        for index, (due_ns, payload) in enumerate(frames(self._sounds, self.runtime.now_ns(), _floor, asked)):
+        for index, (due_ns, payload) in enumerate(frames(self._sounds, self.runtime.now_ns(), _Floor(), asked)):
             yield Until(due_ns)
             if self._stopped:
                 return
@@ -38,15 +38,21 @@ class Asker(CaptureNode):
         self._stopped = True
 
 
-def _floor() -> Floor:
-    """A source has no inputs, so it looks at what the other has written."""
-    began_ns = ended_ns = 0
-    for note in noted(folder()):
-        if note["name"] == FIRST_AUDIO:
-            began_ns = note["at_ns"]
-        elif note["name"] == PLAYED:
-            ended_ns = note["at_ns"]
-    return Floor(began_ns, ended_ns)
+class _Floor:
+    """A source has no inputs, so it looks at what the other has written since it last looked."""
+
+    def __init__(self) -> None:
+        self._seen = 0  # bytes of the notes
+        self._floor = Floor()
+
+    def __call__(self) -> Floor:
+        notes, self._seen = noted(folder(), self._seen)
+        for note in notes:
+            if note["name"] == FIRST_AUDIO:
+                self._floor = self._floor._replace(began_ns=note["at_ns"])
+            elif note["name"] == PLAYED:
+                self._floor = self._floor._replace(ended_ns=note["at_ns"])
+        return self._floor
 
 
 class Recorder(MetricsNode):

@@ -2,8 +2,8 @@
 
 Imported by our nodes and by Pipecat's process, so it needs nothing but the standard library.
 
-The folder of the run gets `notes`, a line of JSON for each thing that happened: `name` (ASKED, or one of nodes/marks.py), `at_ns`
-(monotonic), `turn` (as the arm counts them; of ASKED the question), `revision` and `text`.
+The folder of the run gets `notes`, a line of JSON for each thing that happened: `name` (ASKED, or one of nodes/marks.py),
+`at_ns` (monotonic), `turn` (as the arm counts them; of ASKED the question), `revision` and `text`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
 SILENCE = bytes(2 * FRAME_SAMPLES)
 
 QUIET_NS = 1_000_000_000  # before the first question
-PAUSE_NS = 1_500_000_000  # between the last sound of a reply and the next question
-PATIENCE_NS = 8_000_000_000  # for a reply to begin; Pipecat ends a turn after 3 s of silence at the latest
+PAUSE_NS = 1_000_000_000  # between the last sound of a reply and the next question
+PATIENCE_NS = 10_000_000_000  # for a reply to begin; Pipecat ends a turn after 3 s of silence at the latest
 LONGEST_NS = 40_000_000_000  # of a question with its reply
 
 
@@ -58,11 +58,15 @@ class Notes:
         os.write(self._file, json.dumps(note).encode() + b"\n")
 
 
-def noted(run: Path) -> list[Note]:
-    """All notes so far; a line that is being written counts next time."""
+def noted(run: Path, since: int = 0) -> tuple[list[Note], int]:
+    """The notes from a position in their file on, and the position after them; a line that is being written comes next time."""
     file = run / "notes"
-    lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
-    return [json.loads(line) for line in lines]
+    if not file.exists():
+        return [], since
+    with file.open("rb") as opened:
+        opened.seek(since)
+        lines, _, _ = opened.read().rpartition(b"\n")
+    return [json.loads(line) for line in lines.splitlines()], since + len(lines) + bool(lines)
 
 
 def questions() -> list[bytes]:
@@ -76,7 +80,8 @@ def _sound(file: Path) -> bytes:
         if (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) != (SAMPLE_RATE_HZ, 1, 2):
             raise ValueError(f"{file} is not 16 kHz mono s16")
         samples = sound.readframes(sound.getnframes())
-    return samples + bytes(-len(samples) % len(SILENCE))
+    padded: bytes = samples + bytes(-len(samples) % len(SILENCE))
+    return padded
 
 
 def frames(

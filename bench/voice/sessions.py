@@ -44,7 +44,7 @@ def measure(arm: Conversing, questions: list[Question], keep: Path | None) -> Se
             process.wait(LOADING_S + len(questions) * LONGEST_NS / 1e9)
         except subprocess.TimeoutExpired as error:
             raise RuntimeError(f"{arm.name} does not end: {_printed(run)}") from error
-        notes = noted(run)
+        notes, _ = noted(run)
         found = turns(notes, questions)
         if len(found) < len(questions):
             raise RuntimeError(f"{arm.name} was asked {len(found)} of {len(questions)} questions: {_printed(run)}")
