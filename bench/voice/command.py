@@ -84,6 +84,7 @@ def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
         ("word error, %", word_error),
         *((f"{name.replace('_', ' ')}, ms (median)", partial(stage, name)) for name in STAGES),
         ("load before a session", lambda sessions: " ".join(f"{session.load:.1f}" for session in sessions)),
+        ("time for other programs, %", lambda sessions: " ".join(f"{100 * session.others:.0f}" for session in sessions)),
     ]
 
 

@@ -50,6 +50,7 @@ class Session:
 
     turns: list[Turn]
     load: float  # of the machine over the minute before it
+    others: float  # share of the machine's processor time that went to programs outside the session
 
 
 def turns(notes: Sequence[Note], questions: Sequence[Question]) -> list[Turn]:

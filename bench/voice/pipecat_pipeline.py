@@ -60,8 +60,8 @@ class Session:
         self.floor = Floor()
         self.done = asyncio.Event()
 
-    def note(self, name: str, at_ns: int, text: str = "") -> None:
-        self.notes.take(name, at_ns, self.turn, text=text)
+    def note(self, name: str, at_ns: int, turn: int, text: str = "") -> None:
+        self.notes.take(name, at_ns, turn, text=text)
 
     def asked(self, number: int, at_ns: int) -> None:
         self.context.set_messages([])  # every question stands for itself
@@ -96,6 +96,7 @@ class Loudspeaker(BaseOutputTransport):
         self._session = session
         self._free_ns = 0  # when what was written is played
         self._silent_so_far = False
+        self._turn = 0  # that the reply answers
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -103,7 +104,7 @@ class Loudspeaker(BaseOutputTransport):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if isinstance(frame, LLMFullResponseStartFrame):
-            self._silent_so_far = True
+            self._silent_so_far, self._turn = True, self._session.turn
         await super().process_frame(frame, direction)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
@@ -113,7 +114,8 @@ class Loudspeaker(BaseOutputTransport):
             audible = np.flatnonzero(np.abs(samples.astype(np.int32)) > AUDIBLE_S16)
             if len(audible):
                 self._silent_so_far = False
-                self._session.note(marks.FIRST_AUDIO, begins_ns + int(audible[0] * 1e9 / frame.sample_rate))
+                at_ns = begins_ns + int(audible[0] * 1e9 / frame.sample_rate)
+                self._session.note(marks.FIRST_AUDIO, at_ns, self._turn)
         self._free_ns = begins_ns + int(len(samples) * 1e9 / frame.sample_rate)
         await asyncio.sleep(max(0, self._free_ns - now_ns()) / 1e9)
         return True
@@ -125,21 +127,23 @@ class Observer(BaseObserver):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._awaited: set[str] = set()  # of this turn's reply
+        self._awaited: set[str] = set()  # of the newest reply
+        self._turn = 0  # that it answers
 
     async def on_push_frame(self, data: FramePushed) -> None:
-        if not data.first_push:
+        # what concerns everybody is sent up the pipeline, too
+        if not data.first_push or data.direction is not FrameDirection.DOWNSTREAM:
             return
         session, frame, at_ns = self._session, data.frame, now_ns()
         match frame:
-            case UserStartedSpeakingFrame() if data.direction is FrameDirection.DOWNSTREAM:
+            case UserStartedSpeakingFrame():
                 session.turn += 1
-            case UserStoppedSpeakingFrame() if data.direction is FrameDirection.DOWNSTREAM:
-                session.note(marks.TURN_CONFIRMED, at_ns)
+            case UserStoppedSpeakingFrame():
+                session.note(marks.TURN_CONFIRMED, at_ns, session.turn)
             case TranscriptionFrame():
-                session.note(marks.TRANSCRIPT, at_ns, frame.text.strip())
+                session.note(marks.TRANSCRIPT, at_ns, session.turn, frame.text.strip())
             case LLMFullResponseStartFrame():
-                self._awaited = {marks.FIRST_TOKEN, marks.FIRST_CLAUSE}
+                self._awaited, self._turn = {marks.FIRST_TOKEN, marks.FIRST_CLAUSE}, session.turn
             case LLMTextFrame():
                 self._first(marks.FIRST_TOKEN, at_ns, frame.text)
             case AggregatedTextFrame():
@@ -148,12 +152,12 @@ class Observer(BaseObserver):
                 session.floor = session.floor._replace(began_ns=at_ns)
             case BotStoppedSpeakingFrame():
                 session.floor = session.floor._replace(ended_ns=at_ns)
-                session.note(marks.PLAYED, at_ns)
+                session.note(marks.PLAYED, at_ns, self._turn)
 
     def _first(self, name: str, at_ns: int, text: str) -> None:
         if name in self._awaited:
             self._awaited.remove(name)
-            self._session.note(name, at_ns, text)
+            self._session.note(name, at_ns, self._turn, text)
 
 
 def stt(options: dict[str, Any]) -> WhisperSTTService:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 from pathlib import Path
+
+import psutil
 
 from bench.recover.rounds import started
 from bench.speech import SAMPLE_RATE_HZ, spread
@@ -38,7 +41,7 @@ def measure(arm: Conversing, questions: list[Question], keep: Path | None) -> Se
 
     :raises RuntimeError: not all was asked.
     """
-    load = os.getloadavg()[0]
+    load, elsewhere = os.getloadavg()[0], _Elsewhere()
     with started(arm) as (run, process, _):
         try:
             process.wait(LOADING_S + len(questions) * LONGEST_NS / 1e9)
@@ -52,7 +55,26 @@ def measure(arm: Conversing, questions: list[Question], keep: Path | None) -> Se
             keep.mkdir(parents=True, exist_ok=True)
             number = len(list(keep.glob(f"{arm.name}-*")))
             (keep / f"{arm.name}-{number}.json").write_text("\n".join(map(json.dumps, notes)))
-        return Session(found[1:], load)
+    return Session(found[1:], load, elsewhere.share())
+
+
+class _Elsewhere:
+    """Processor time that was not used by this process and the children it has waited for."""
+
+    def __init__(self) -> None:
+        self._began = self._read()
+
+    def share(self) -> float:
+        """Since it was made, of all there was: 0 to 1."""
+        (busy, total, ours), (busy_0, total_0, ours_0) = self._read(), self._began
+        return max(0.0, (busy - busy_0 - (ours - ours_0)) / (total - total_0))
+
+    @staticmethod
+    def _read() -> tuple[float, float, float]:
+        times = psutil.cpu_times()
+        total = sum(times[:8])  # guests' time is in the user's already
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return total - times.idle - times.iowait, total, sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _printed(run: Path) -> str:

@@ -85,13 +85,13 @@ def test_p90_is_the_nearest_rank() -> None:
 
 
 def test_ratios_are_over_the_same_turns() -> None:
-    ours = Session([turn_of(500), turn_of(700), turn_of(None, missed=True)], 0)
-    theirs = Session([turn_of(1000), turn_of(900, cut=True), turn_of(2000)], 0)
+    ours = Session([turn_of(500), turn_of(700), turn_of(None, missed=True)], 0, 0)
+    theirs = Session([turn_of(1000), turn_of(900, cut=True), turn_of(2000)], 0, 0)
     every = compared([ours], [theirs], clean=False)
     assert (every.turns, every.median, every.p90) == (3, pytest.approx(0.6), pytest.approx(0.35))
     clean = compared([ours], [theirs], clean=True)
     assert (clean.turns, clean.median, clean.p90) == (1, 0.5, 0.5)
-    assert compared([ours], [Session([turn_of(None)] * 3, 0)], clean=False).median is None
+    assert compared([ours], [Session([turn_of(None)] * 3, 0, 0)], clean=False).median is None
 
 
 def turn_of(latency_ms: float | None, cut: bool = False, missed: bool = False) -> Turn:
