@@ -7,6 +7,7 @@ import typer
 from bench.recover.command import recover
 from bench.swap.command import swap
 from bench.transport.command import transport
+from bench.voice.command import voice
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -19,6 +20,7 @@ def benches() -> None:
 app.command()(transport)
 app.command()(recover)
 app.command()(swap)
+app.command()(voice)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import cycle
 from pathlib import Path
 from typing import TypeAlias
 
@@ -72,14 +73,31 @@ def corpus(cache: Path) -> Iterator[Clip]:
         yield Clip("human", "human", text, soxr.resample(samples, rate, SAMPLE_RATE_HZ))
 
 
+def spread(cache: Path, sort: str, count: int) -> list[tuple[Clip, Path]]:
+    """The first texts of a sort, each in another voice than the one before; and the file that holds it.
+
+    :raises ModelError: something is to be made and a voice is not in the model store
+    """
+    texts = _lines(f"{sort}.txt")[:count]
+    chosen = list(zip(texts, cycle(("piper-joe", *VOICES)), strict=False))
+    files = [_file(cache, voice, text) for text, voice in chosen]
+    speakers: dict[str, Synthesise] = {} if all(file.exists() for file in files) else {"piper-joe": _piper(), **_kokoro()}
+    clips = [_spoken(cache, voice, sort, text, speakers.get(voice, _silent)) for text, voice in chosen]
+    return list(zip(clips, files, strict=True))
+
+
+def _silent(text: str) -> tuple[Samples, int]:
+    raise AssertionError(f"'{text}' was made before")
+
+
 def _lines(name: str) -> list[str]:
     return (TEXTS / name).read_text(encoding="utf-8").splitlines()
 
 
 def _spoken(cache: Path, voice: str, sort: str, text: str, synthesise: Synthesise) -> Clip:
-    file = cache / voice / f"{sha256(text.encode()).hexdigest()[:16]}.wav"
+    file = _file(cache, voice, text)
     if not file.exists():
-        silence = np.zeros(SAMPLE_RATE_HZ, np.float32)
+        silence: Samples = np.zeros(SAMPLE_RATE_HZ, np.float32)
         parts: list[Samples] = []
         for part in text.split("|"):
             samples, rate = synthesise(part.strip())
@@ -88,6 +106,10 @@ def _spoken(cache: Path, voice: str, sort: str, text: str, synthesise: Synthesis
         file.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(file, np.pad(spoken, (int(LEAD_S * SAMPLE_RATE_HZ), int(TAIL_S * SAMPLE_RATE_HZ))), SAMPLE_RATE_HZ)
     return Clip(voice, sort, text.replace(" |", ""), soundfile.read(file, dtype="float32")[0])
+
+
+def _file(cache: Path, voice: str, text: str) -> Path:
+    return cache / voice / f"{sha256(text.encode()).hexdigest()[:16]}.wav"
 
 
 def _trimmed(samples: Samples) -> Samples:

@@ -1,0 +1,119 @@
+"""`python -m bench voice`."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.voice.arms import Comparison
+    from bench.voice.figures import Ratio, Session, Turn
+
+QUICK_QUESTIONS = 4
+
+
+def voice(
+    rounds: Annotated[int, typer.Option(min=1, help="How often all questions are asked.")] = 3,
+    questions: Annotated[int, typer.Option(min=1, max=39, help="In a round, beside one to warm up.")] = 12,
+    quick: Annotated[bool, typer.Option("--quick", help="One round of four, best against stock: about two minutes.")] = False,
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm; may be repeated. Default: all.")] = None,
+    paused: Annotated[bool, typer.Option("--paused", help="Questions with a pause of a second in them (at most 7).")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every turn to this file.")] = None,
+    notes: Annotated[Path | None, typer.Option(help="Keep what was noted in every session in this folder.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where the speech is kept. Default: the user's cache.")] = None,
+) -> None:
+    """From the last spoken sample to the first one of the reply: a graph of ours beside Pipecat, the same model files.
+
+    Each arm is asked the same questions in real time, in one session a round; the arms take turns in a rotating order.
+    docs/benchmarks.md says how to read the tables.
+    """
+    from platformdirs import user_cache_path
+
+    from bench.interleaved import interleaved, show
+    from bench.voice.arms import COMPARISONS, arms
+    from bench.voice.sessions import measure, prepare
+
+    if quick:
+        rounds, questions, arm = 1, min(questions, QUICK_QUESTIONS), arm or [COMPARISONS[0].ours, COMPARISONS[0].theirs]
+    with tempfile.TemporaryDirectory() as made:
+        speech = cache or user_cache_path("voicegraph") / "speech"
+        listed, asked = prepare(Path(made), speech, "paused" if paused else "questions", questions)
+        chosen = [one for one in arms(listed) if not arm or one.name in arm]
+        if unknown := set(arm or ()) - {one.name for one in chosen}:
+            raise typer.BadParameter(f"no such arm: {', '.join(unknown)}; there are {', '.join(a.name for a in arms(listed))}")
+        runs = interleaved(chosen, rounds, partial(measure, questions=asked, keep=notes))
+    show(runs, rows(), json_file)
+    compare(runs, COMPARISONS)
+
+
+def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
+    """What the table says of an arm's sessions."""
+    from bench.voice.figures import STAGES, of_all, p90
+    from bench.word_error import total
+
+    def stage(name: str, sessions: list[Session]) -> str:
+        values = of_all(sessions, lambda turn: turn.stages_ms.get(name))
+        return f"{statistics.median(values):.0f}" if values else ""
+
+    def latency(of: Callable[[list[float]], float], sessions: list[Session]) -> str:
+        values = of_all(sessions, lambda turn: turn.latency_ms)
+        return f"{of(values):.0f}" if values else ""
+
+    def count(happened: Callable[[Turn], bool], sessions: list[Session]) -> str:
+        return str(sum(happened(turn) for session in sessions for turn in session.turns))
+
+    def word_error(sessions: list[Session]) -> str:
+        return f"{100 * total(turn.error for session in sessions for turn in session.turns).rate:.1f}"
+
+    return [
+        ("turns", partial(count, lambda turn: True)),
+        ("latency, ms: median", partial(latency, statistics.median)),
+        ("latency, ms: p90", partial(latency, p90)),
+        ("latency, ms: least", partial(latency, min)),
+        ("latency, ms: most", partial(latency, max)),
+        ("turns cut", partial(count, lambda turn: turn.cut)),
+        ("turns split", partial(count, lambda turn: turn.split)),
+        ("turns missed", partial(count, lambda turn: turn.missed)),
+        ("turns doubled", partial(count, lambda turn: turn.doubled)),
+        ("word error, %", word_error),
+        *((f"{name.replace('_', ' ')}, ms (median)", partial(stage, name)) for name in STAGES),
+        ("load before a session", lambda sessions: " ".join(f"{session.load:.1f}" for session in sessions)),
+        ("time for other programs, %", lambda sessions: " ".join(f"{100 * session.others:.0f}" for session in sessions)),
+    ]
+
+
+def compare(runs: dict[str, list[Session]], comparisons: tuple[Comparison, ...]) -> None:
+    """A table of ratios: ours by theirs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.voice.figures import compared
+
+    table = Table("ours / theirs", "all turns: median", "p90", "aim", "neither erred: turns", "median", "p90", "aim")
+    for one in comparisons:
+        if one.ours in runs and one.theirs in runs:
+            pair = runs[one.ours], runs[one.theirs]
+            every, clean = compared(*pair, clean=False), compared(*pair, clean=True)
+            table.add_row(
+                one.name, *_told(every), _aim(one.at_most_all), str(clean.turns), *_told(clean), _aim(one.at_most_clean)
+            )
+    if table.rows:
+        Console().print(table)
+
+
+def _told(ratio: Ratio) -> tuple[str, str]:
+    return _number(ratio.median), _number(ratio.p90)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _aim(at_most: float | None) -> str:
+    return "" if at_most is None else f"≤ {at_most:.2f}"
