@@ -10,6 +10,7 @@ from dataclasses import dataclass
 MIN_BYTES_PER_S = 8
 SHORT_WORD_S = 0.5  # a second of sound may be a drawn-out "no"
 DIGIT_BYTES = 5  # a digit is a word when it is said
+SURE = -0.25  # mean log-probability of what was said whatever the silence score: clear words reach 0.4 to 0.6 of that, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,5 @@ def says_again(text: str) -> bool:
 
 def is_speech(written: Written, limits: Limits) -> bool:
     """Whether words were really said: Whisper finds "you", "I'm sorry." and endless loops in noise and music."""
-    return written.no_speech <= limits.no_speech and written.compression_ratio <= limits.compression_ratio
+    silent = written.no_speech > limits.no_speech and written.avg_logprob < SURE
+    return not silent and written.compression_ratio <= limits.compression_ratio

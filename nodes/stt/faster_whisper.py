@@ -55,7 +55,10 @@ class FasterWhisperConfig(NodeConfig):
     )
     prompt: str | None = Field(None, description="text before the utterance: names and spellings to expect, a style")
     no_speech_threshold: float = Field(
-        0.5, ge=0, le=1, description="above this probability that nothing was said, the transcript is empty"
+        0.5,
+        ge=0,
+        le=1,
+        description="above this probability of silence the transcript is empty, unless its words are sure",
     )
     log_prob_threshold: float = Field(-1.0, le=0, description="mean log-probability of a token below which Whisper tries again")
     compression_ratio_threshold: float = Field(

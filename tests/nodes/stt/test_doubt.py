@@ -47,6 +47,7 @@ def test_speech_neither_looks_like_silence_nor_repeats() -> None:
     assert is_speech(written(), LIMITS)
     assert is_speech(written("Stop!", 2, -1.07), LIMITS)  # a single word scores low
     assert not is_speech(written("you", 1, -0.83, no_speech=0.74), LIMITS)
+    assert is_speech(written("Read me the news headlines.", 6, -0.14, no_speech=0.55), LIMITS), "clear, if softly begun"
     assert not is_speech(written("I'm a man, " * 20, 80, -0.2, compression_ratio=20.5), LIMITS)
 
 
