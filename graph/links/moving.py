@@ -232,8 +232,7 @@ class StreamIn(Hearing):
             producer.handed[topic.name] = (position.life, number)
             if position.life + 1 < cells[LIFE]:
                 producer.handed[topic.name] = (cells[LIFE] - 1, 0)
-                if not cells[topic.partition]:  # else a former life of ours has gone on there, and counted what was missed
-                    self._missed(instance, producer, topic, position.life, number)
+                self._missed(instance, producer, topic, position.life, number)
             elif position.life + 1 == cells[LIFE] and number > cells[topic.partition]:
                 cells[BEGAN] += number - cells[topic.partition]
                 cells[topic.partition] = number
