@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -220,7 +219,13 @@ def test_who_was_not_there_when_a_producer_left_counts_what_it_missed(tmp_path: 
         eventually(lambda: RunDir(folder).read_epoch().committed, "the hand-over begins")
         end = run.workers()["end"]
         end.suspend()
-        time.sleep(0.5)  # what the old version says now is never heard
+        with CommandClient(folder) as status_of:  # what the old version says now is never heard
+
+            def sent() -> int:
+                return status_of.status().edges["mid.out->end.x"].sent
+
+            had = sent()
+            eventually(lambda: sent() > had + 300, "the old version goes on")
         talks.unlink()
         assert client.wait(timeout=30) == 0, run.stderr
         end.kill()
