@@ -173,7 +173,7 @@ class Rewiring(Wiring):
         """An instance has left the graph: nothing more will come from it, though some may still have to be read."""
         self._to_leave.pop(instance, None)
         self.streams_out.absent(instance)
-        self.streams_in.absent(instance, True)
+        self.streams_in.left(instance)
         for queue in self._queues_out:
             queue.forget(instance)
         self._gone[instance] = now_ns() + FORGET_NS
@@ -183,6 +183,8 @@ class Rewiring(Wiring):
         for instance in [one for one, due_ns in self._to_leave.items() if now_ns >= due_ns]:
             self._left(instance)
             deliver(Ended(instance, tuple(edge.id for edge in self._into)))
+        if self.streams_in.gaining:  # what is held back may be of one that has left
+            return
         for instance in [one for one, due_ns in self._gone.items() if now_ns >= due_ns]:
             del self._gone[instance]
             self.streams_in.forget(instance)

@@ -11,7 +11,7 @@ import zmq
 from graph.control import Absent, Gone
 from graph.epoch import Epoch
 from graph.links.base import Arrival, Ended, Route
-from graph.links.counts import DELIVERED, Counts, EdgeStatistics, Index, topics_of
+from graph.links.counts import DELIVERED, Counts, EdgeStatistics, Index, owned, topics_of
 from graph.links.dealer import Parcel
 from graph.links.moving import StreamIn
 from graph.links.payloads import STREAM, PayloadsIn, PayloadsOut
@@ -238,10 +238,17 @@ class Wiring:
             begun = edge.id in self._begun and source.encode() not in self.epoch.inherited(self.instance)
             new = (comes and not begun) or source in self._unheard
             there = [p for p in self.epoch.producers(edge) if not self._comes(p.id)]
-            mine = frozenset[int]() if new else share.then if comes else share.now
+            mine = frozenset[int]() if new else share.then if comes else share.now | (share.then & self._taken_over(source))
             self.streams_in.add(self.routes[edge.id], [(p.id, self._endpoint(p.out)) for p in there], mine)
         for producer in self.epoch.producers(edge):
             self._meet_producer(edge, producer)
+
+    def _taken_over(self, source: str) -> frozenset[int]:
+        """Partitions of a stream that a former life of ours has taken over in this change."""
+        if not self._committed:
+            return frozenset()
+        known = [owned(self.counts.expecting[key]) for key in self._expected() if key[1] == source]
+        return frozenset.intersection(*known) if known else frozenset()
 
     def _meet_producer(self, edge: Edge, producer: Instance) -> None:
         if producer.id not in self._foreign:

@@ -32,10 +32,11 @@ COUNTED, FREED, IN_HAND, LANE_LIFE = range(4)
 LANE_CELLS = 4
 
 # cells of a stream, by partition: the next number to send, or to expect; at a consumer also the producer's life, what it
-# has heard of former lives of the producer, and the sum of the numbers that its own life began with
+# has heard of former lives of the producer, the sum of the numbers that its own life began with, and the set of partitions
+# (a bit each) that it is to account for: of others it only knows how far it once was
 PARTITIONS = 64  # sessions are spread over this many topics of a port; replicas share the topics out
-LIFE, FORMER, BEGAN = range(PARTITIONS, PARTITIONS + 3)
-STREAM_CELLS = PARTITIONS + 3
+LIFE, FORMER, BEGAN, OWN = range(PARTITIONS, PARTITIONS + 4)
+STREAM_CELLS = PARTITIONS + 4
 
 
 def bucket(us: int) -> int:
@@ -116,7 +117,24 @@ def statistics(cells: Cells) -> EdgeStatistics:
 def begin_life(cells: Cells, life: int) -> None:
     """A producer's next life begins: its numbers do so at 0. In one store, so that a kill finds the old or the new."""
     heard = cells[FORMER] + sum(cells[:PARTITIONS])
-    cells[:] = memoryview(array("Q", [0] * PARTITIONS + [life + 1, heard, cells[BEGAN]]))
+    cells[:] = memoryview(array("Q", [0] * PARTITIONS + [life + 1, heard, cells[BEGAN], cells[OWN]]))
+
+
+def owned(cells: Cells) -> frozenset[int]:
+    """The partitions of a stream that this end accounts for."""
+    return frozenset(partition for partition in range(PARTITIONS) if cells[OWN] >> partition & 1)
+
+
+def own(cells: Cells, partitions: Iterable[int]) -> None:
+    """From now on it accounts for these."""
+    for partition in partitions:
+        cells[OWN] |= 1 << partition
+
+
+def disown(cells: Cells, partitions: Iterable[int]) -> None:
+    """It does not account for these any longer."""
+    for partition in partitions:
+        cells[OWN] &= ~(1 << partition)
 
 
 def clear(cells: Cells) -> None:
@@ -210,19 +228,21 @@ class Counts:
     def create(cls, path: Path, index: Index, former: Counts | None = None) -> Counts:
         """Make the file of a new life and map it. It expects what its `former` life did."""
 
-        def inherit(memory: memoryview) -> None:
-            if former is None:
-                return
-            made = cls(index, memory)
-            made.origin[0] = former.origin[0]
-            for key, cells in made.expecting.items():
-                if key in former.expecting:
-                    cells[:] = former.expecting[key]
-                    cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])
+        def fill(memory: memoryview) -> None:
+            if former is not None:
+                cls(index, memory).inherit(former)
 
-        counts = cls(index, _make(path, index, inherit))
+        counts = cls(index, _make(path, index, fill))
         counts._path = path
         return counts
+
+    def inherit(self, former: Counts) -> None:
+        """Expect what a former life did."""
+        self.origin[0] = former.origin[0]
+        for key, cells in self.expecting.items():
+            if key in former.expecting:
+                cells[:] = former.expecting[key]
+                cells[FORMER], cells[BEGAN] = 0, sum(cells[:PARTITIONS])
 
     @classmethod
     def read(cls, path: Path) -> Counts | None:

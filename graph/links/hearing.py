@@ -23,7 +23,7 @@ from graph.links.base import (
     socket,
     waiting,
 )
-from graph.links.counts import BEGAN, DROPPED, LIFE, PARTITIONS, Cells, EdgeStatistics, begin_life
+from graph.links.counts import BEGAN, DROPPED, LIFE, OWN, PARTITIONS, Cells, EdgeStatistics, begin_life, own
 from graph.links.holding import Topic
 from graph.links.payloads import STREAM, PayloadsIn
 from graph.links.shared_memory import BlockLost
@@ -46,6 +46,7 @@ class Producer:
     routes: list[Route] = field(default_factory=list)
     welcomed: bool = False
     absent: bool = False  # nobody waits for it: it has failed, or was stopped
+    left: bool = False  # the graph, for good
     comes: bool = False  # nor for one that may still be loading; once it has answered it is as all others
     answer: str = ""  # what was subscribed to then
     gone: dict[int, dict[str, int]] = field(default_factory=dict)  # by life that died: what it had sent, by topic
@@ -113,6 +114,12 @@ class Hearing:
         if instance in self._producers:
             self._producers[instance].absent = absent
 
+    def left(self, instance: str) -> None:
+        """A producer has left the graph, though some of what it has said may still have to be read."""
+        self.absent(instance, True)
+        if instance in self._producers:
+            self._producers[instance].left = True
+
     def add(self, route: Route, producers: Iterable[tuple[str, str]], mine: frozenset[int] = ALL) -> None:
         """Listen to an edge.
 
@@ -135,7 +142,10 @@ class Hearing:
             self._socket.connect(endpoint)
         producer = self._producers[instance]
         if route not in producer.routes:
-            producer.cells[source_of(route)] = self._expecting(instance, source_of(route).decode())
+            source = source_of(route)
+            cells = producer.cells[source] = self._expecting(instance, source.decode())
+            cells[OWN] = 0
+            own(cells, self._partitions[source])
             producer.routes.append(route)
 
     def _subscribe(self, source: bytes, wanted: frozenset[int]) -> None:
@@ -325,7 +335,9 @@ class Hearing:
         cells, prefix = producer.cells[source], source.decode() + "/"
         for topic, number in sent.items():
             partition = _PARTITIONS.get(topic.removeprefix(prefix)) if topic.startswith(prefix) else None
-            if partition not in self._partitions[source] or producer.elsewhere(topic.encode(), cells[LIFE] - 1, MISSING_MAX):
+            if partition is None or not cells[OWN] >> partition & 1:
+                continue
+            if producer.elsewhere(topic.encode(), cells[LIFE] - 1, MISSING_MAX):
                 continue
             missing = number - cells[partition]
             if 0 < missing <= MISSING_MAX:

@@ -12,11 +12,13 @@ from typing import Any
 from graph.errors import MessageError
 from graph.handover import Position
 from graph.links.base import Arrival, Ended, header_of
-from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE
+from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE, disown, own
 from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
 from graph.message import now_ns
+
+NEVER = (2**63, 0)  # life and number of a message that will not come
 
 
 class StreamIn(Hearing):
@@ -119,7 +121,8 @@ class StreamIn(Hearing):
             self._subscribe(source, frozenset())
             self._routes.pop(source, None)
             for instance, producer in list(self._producers.items()):
-                producer.cells.pop(source, None)
+                if source in producer.cells:
+                    disown(producer.cells.pop(source), ALL)
                 producer.routes = [route for route in producer.routes if source_of(route) != source]
                 if not producer.routes:
                     self.forget(instance)
@@ -191,6 +194,7 @@ class StreamIn(Hearing):
                         waited = forgotten.get((instance, topic.name, route.edge.id), 0)
                         route.taken_back(come - cells[topic.partition] - waited)
                     position.next[topic.name.decode()] = cells[topic.partition]
+                disown(cells, partitions)
         for source in self._routes:
             for topic in topics_in(source, partitions & self._partitions[source], []):
                 self._parted.add(topic.name)
@@ -210,12 +214,17 @@ class StreamIn(Hearing):
             position = heard.get(instance) or self._starts.get(instance)
             if position is not None:
                 self._begin_at(instance, producer, gained, position)
+            elif producer.left:  # whoever had this has seen it to its end
+                producer.handed.update((topic.name, NEVER) for topic in gained)
         self._own(gained, deliver)
 
     def _own(self, gained: list[Topic], deliver: Callable[[Arrival | Ended], None]) -> None:
         for topic in gained:
             self._partitions[topic.source] |= {topic.partition}
             self._topics[topic.name] = topic
+            for producer in self._producers.values():
+                if topic.source in producer.cells and producer.handed.get(topic.name) != NEVER:
+                    own(producer.cells[topic.source], [topic.partition])
         self._deliver_held(self._gained.release([topic.name for topic in gained]), deliver)
         if not self._gained.topics:
             ends, self._ends = self._ends, []

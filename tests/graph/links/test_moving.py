@@ -20,20 +20,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from graph.changing import Changing
 from graph.epoch import Share
-from graph.handover import HandedOver, HandOver, Position, Replan, Replanned, TakenOver, TakeOver
+from graph.handover import HandedOver, HandOver, Legacy, Position, Replan, Replanned, TakenOver, TakeOver, positions
 from graph.inbox import Inbox
-from graph.links.base import Arrival
-from graph.links.counts import PARTITIONS, Cells, Counts, Index, topics_of
+from graph.links.base import Arrival, Route
+from graph.links.counts import ASTRAY, PARTITIONS, Cells, Counts, Index, owned, topics_of
 from graph.links.hearing import LIVES_SETTLED
 from graph.links.moving import StreamIn
 from graph.links.partitions import partition_of
 from graph.links.payloads import PayloadsIn
 from graph.links.receipts import Origin
 from graph.links.stream import End, Follows, Welcome
-from graph.message import encode_header
+from graph.message import BodyDecoder, encode_header
 from graph.plan import Edge
 
-from .ends import MAX_MESSAGE, Number, counted, header, route
+from .ends import MAX_MESSAGE, Number, counted, header
 
 PORTS = ("out", "more")
 INPUTS = (("out", "x"), ("out", "y"), ("more", "z"))  # one output feeds two inputs
@@ -49,22 +49,35 @@ class Consumer:
     """One of two replicas: its streams, its inbox, and its part in a change."""
 
     def __init__(
-        self, context: zmq.Context[Any], name: str, mine: frozenset[int], depth: int, producers: list[Producer]
+        self,
+        context: zmq.Context[Any],
+        name: str,
+        mine: frozenset[int],
+        depth: int,
+        producers: list[Producer],
+        former: Consumer | None = None,
+        epoch: Any = None,
     ) -> None:
-        self.name, self.producers, self.mine = name, producers, mine
+        self.name, self.producers, self.depth = name, producers, depth
+        edges = [Edge("src", port, "dst", input, depth=depth) for port, input in INPUTS]
         keys = [(p.instance, f"src.{port}") for p in producers for port in PORTS]
-        self.cells = Counts.in_memory(Index(expecting=keys)).expecting
-        self.routes = [route(Edge("src", port, "dst", input, depth=depth)) for port, input in INPUTS]
+        self.book = Counts.in_memory(Index(edges=[edge.id for edge in edges], expecting=keys))
+        if former is not None:
+            self.book.inherit(former.book)
+            mine |= epoch.share(name).then & owned_by_all(self.book, producers) if epoch.committed else frozenset()
+        self.cells = self.book.expecting
+        self.routes = [Route(edge, BodyDecoder((Number,)), False, self.book.edges[edge.id]) for edge in edges]
         self.streams_in = StreamIn(
             context, name, 10, MAX_MESSAGE, lambda *key: self.cells[key], PayloadsIn(None), self.left_behind
         )
         for one in self.routes:
-            self.streams_in.add(one, [(p.instance, f"inproc://{p.instance}") for p in producers], mine)
+            self.streams_in.add(one, [(p.instance, f"inproc://{p.instance}") for p in producers if not p.left], mine)
         self.inbox = Inbox(lambda arrival: None)
         self.said: deque[Any] = deque()
         self.told: deque[Any] = deque()
-        self.instance, self.life = name, 0
-        self.epoch = self.then(0, mine)
+        self.instance, self.life = name, 0 if former is None else former.life + 1
+        self.delivered = dict.fromkeys((input for _, input in INPUTS), 0)
+        self.epoch = epoch or self.then(0, mine)
         self.counts = SimpleNamespace(sending={}, origin=[0])
         self.node, self.wires = "dst", {p.instance: deque[list[bytes]]() for p in producers}
         self.asked = [f"?{name}"]
@@ -73,15 +86,25 @@ class Consumer:
         self.changing = Changing(wiring, self.inbox, origin, lambda: self.coming, self.said.append, self.inbox.add)
         node: Any = SimpleNamespace(snapshot=dict, in_turn=tuple)
         self.changing.attach(node)
+        if former is not None:
+            for producer in producers:
+                if producer.left:
+                    for port in PORTS:
+                        self.streams_in.missed(producer.instance, f"src.{port}", len(producer.lives) - 1)
+                else:
+                    producer.welcome(self, self.asked)
+            self.listen(epoch)
 
     def left_behind(self, instance: str, life: int) -> dict[str, int] | None:
         producer = next(p for p in self.producers if p.instance == instance)
         return producer.topics(life) if life < len(producer.lives) else None
 
-    def then(self, number: int, mine: frozenset[int]) -> Any:
+    def then(self, number: int, mine: frozenset[int], before: frozenset[int] | None = None, committed: bool = False) -> Any:
+        now = mine if before is None else before & mine if committed else before
         return SimpleNamespace(
             number=number,
-            before=None,
+            before=before,
+            committed=committed,
             instances=(),
             leaving=(),
             bequests={self.instance: {}},
@@ -89,7 +112,7 @@ class Consumer:
             node=lambda me: SimpleNamespace(config={}, source=False, target="x:Y"),
             has_heirs=lambda me: True,
             quits=lambda me: [],
-            share=lambda me: Share(self.streams_in.partitions, mine),
+            share=lambda me: Share(now, mine),
         )
 
     def hear_all(self) -> None:
@@ -101,14 +124,17 @@ class Consumer:
 
     def replan(self, epoch: Any) -> None:
         self.epoch = epoch
+        self.streams_in.let_go(epoch.share(self.name).then)
+        self.listen(epoch)
+
+    def listen(self, epoch: Any) -> None:
         then = epoch.share(self.name).then
-        self.streams_in.let_go(then)
-        gained = then - self.streams_in.partitions
-        if gained:
-            self.streams_in.gain(gained, epoch.number)
+        if self.streams_in.lacks(then):
+            self.streams_in.gain(then, epoch.number)
             self.asked = [f"?{self.name}", f"?{self.name}/{epoch.number}"]
             for producer in self.producers:
-                producer.welcome(self, self.asked[1:])
+                if not producer.left:
+                    producer.welcome(self, self.asked[1:])
 
     retired = True
 
@@ -116,7 +142,8 @@ class Consumer:
         pass
 
     def begin(self, deliver: Any) -> None:
-        pass
+        if self.epoch.before is None:
+            self.streams_in.begin({b"src.out", b"src.more"}, deliver)
 
     def quit(self) -> list[Any]:
         return []
@@ -130,6 +157,7 @@ class Producer:
 
     def __init__(self, instance: str) -> None:
         self.instance = instance
+        self.left = False  # the graph
         self.consumers: list[Consumer] = []
         self.lives: list[dict[str, Cells]] = [Counts.in_memory(Index(sending=PORTS)).sending]
 
@@ -162,6 +190,11 @@ class Producer:
 
     def sent(self, port: str) -> int:
         return sum(sum(cells[port][:PARTITIONS]) for cells in self.lives)
+
+
+def owned_by_all(book: Counts, producers: list[Producer]) -> frozenset[int]:
+    there = {producer.instance for producer in producers if not producer.left}
+    return frozenset.intersection(*(owned(cells) for (one, _), cells in book.expecting.items() if one in there))
 
 
 def bound(context: zmq.Context[Any], producers: list[Producer]) -> list[zmq.Socket[bytes]]:
@@ -253,6 +286,37 @@ def test_the_end_of_a_successor_comes_behind_what_is_held_of_it() -> None:
     context.term()
 
 
+def test_of_a_producer_that_has_left_nothing_is_missed_by_who_takes_over_later(gaining: tuple[Producer, Consumer]) -> None:
+    producer, consumer = gaining
+    for n in range(3):
+        producer.publish("out", "anna", n, Number.kind)
+    consumer.wires["src.0"].clear()  # whoever had the session has heard them
+    consumer.streams_in.left("src.0")
+    consumer.streams_in.take_over(ALL, {}, consumer.inbox.add)
+    consumer.streams_in.forget("src.0")
+    assert [counted(one).dropped for one in consumer.routes] == [0, 0, 0]
+
+
+def test_what_was_given_away_is_not_missed_by_a_later_life(gaining: tuple[Producer, Consumer]) -> None:
+    producer, consumer = gaining
+    consumer.hear_all()
+    consumer.streams_in.take_over(ALL, consumer.streams_in.starts or {}, consumer.inbox.add)
+    producer.publish("out", "anna", 1, Number.kind)
+    producer.publish("out", "ben", 1, Number.kind)
+    consumer.hear_all()
+    consumer.streams_in.part(frozenset([partition_of("anna")]), {}, {})
+    for session in ("anna", "ben"):
+        for n in range(5):
+            producer.publish("out", session, n, Number.kind)
+    later = Counts.in_memory(Index(expecting=list(consumer.cells)))
+    later.inherit(consumer.book)
+    consumer.streams_in.settle()
+    assert [counted(one).dropped for one in consumer.routes] == [5, 5, 0], "of ben's"
+    consumer.cells = later.expecting
+    consumer.streams_in.missed("src.0", "src.out", 0)
+    assert [counted(one).dropped for one in consumer.routes] == [10, 10, 0], "the next life counts ben's for itself"
+
+
 class Moving(RuleBasedStateMachine):
     @initialize(producers=st.integers(1, 2), depth=st.sampled_from([2, 1000]), first=splits)
     def start(self, producers: int, depth: int, first: set[int]) -> None:
@@ -268,7 +332,10 @@ class Moving(RuleBasedStateMachine):
             for consumer in self.consumers:
                 producer.welcome(consumer, consumer.asked)
         self.number = self.n = 0
-        self.under_way = False
+        self.under_way = self.committed = False
+        self.before = self.after = [frozenset(first), frozenset(second)]
+        self.legacies: dict[int, Legacy] = {}  # by who has given
+        self.buried = dict.fromkeys((input for _, input in INPUTS), 0)  # what consumers had counted that are dead
         self.clean = depth == 1000  # nothing was lost, and no buffer was too short
         self.starts: dict[int, dict[str, Position]] = {}
         self.taken: set[int] = set()
@@ -277,15 +344,37 @@ class Moving(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- producers
 
+    def there(self, pick: int) -> Producer:
+        there = [producer for producer in self.producers if not producer.left]
+        return there[pick % len(there)]
+
+    @rule()
+    def leave(self) -> None:
+        """The second producer leaves the graph."""
+        producer = self.producers[-1]
+        if len(self.producers) == 1 or producer.left:
+            return
+        producer.left = True
+        for consumer in self.consumers:
+            producer.end(consumer)
+            consumer.streams_in.left(producer.instance)
+
+    @rule(who=picks)
+    def forget(self, who: int) -> None:
+        """By now all has been read that it said."""
+        consumer, producer = self.consumers[who % 2], self.producers[-1]
+        if producer.left and not consumer.wires[producer.instance] and not consumer.streams_in.gaining:
+            consumer.streams_in.forget(producer.instance)
+
     @rule(pick=picks, port=st.sampled_from(PORTS), session=st.sampled_from(SESSIONS), times=st.integers(1, 4))
     def publish(self, pick: int, port: str, session: str, times: int) -> None:
         for _ in range(times):
             self.n += 1
-            self.producers[pick % len(self.producers)].publish(port, session, self.n, Number.kind)
+            self.there(pick).publish(port, session, self.n, Number.kind)
 
     @rule(pick=picks, port=st.sampled_from(PORTS))
     def publish_what_nobody_takes(self, pick: int, port: str) -> None:
-        self.producers[pick % len(self.producers)].publish(port, "anna", 0, "test.strange")
+        self.there(pick).publish(port, "anna", 0, "test.strange")
 
     @rule(who=picks, pick=picks, which=picks)
     def lose(self, who: int, pick: int, which: int) -> None:
@@ -298,7 +387,7 @@ class Moving(RuleBasedStateMachine):
     @rule(pick=picks, arrives=st.integers(0, 6))
     def die(self, pick: int, arrives: int) -> None:
         """A producer is killed; of what is on its way the beginning still comes. Then it is there again."""
-        producer = self.producers[pick % len(self.producers)]
+        producer = self.there(pick)
         if len(producer.lives) > LIVES_SETTLED:
             return
         for consumer in self.consumers:
@@ -326,16 +415,17 @@ class Moving(RuleBasedStateMachine):
                 break
             item = consumer.inbox.next()
             if isinstance(item, Arrival):
-                self.see(item)
+                self.see(consumer, item)
             consumer.changing.look()
 
-    def see(self, arrival: Arrival) -> None:
+    def see(self, consumer: Consumer, arrival: Arrival) -> None:
         message, input = arrival.message, arrival.route.edge.input
         assert message.header is not None
         seen = self.handled.setdefault((message.header.instance, message.session, input), [])
         assert not seen or seen[-1] < message.body.n, f"{seen} and then {message.body.n}"
         seen.append(message.body.n)
         self.delivered[input] += 1
+        consumer.delivered[input] += 1
 
     # ---------------------------------------------------------------- the supervisor
 
@@ -344,12 +434,17 @@ class Moving(RuleBasedStateMachine):
         if self.under_way:
             return
         self.under_way, self.number = True, self.number + 1
+        self.before, self.after = self.after, [frozenset(split), ALL - split]
         self.starts.clear()
         self.taken.clear()
-        for consumer, mine in zip(self.consumers, (frozenset(split), ALL - split), strict=True):
-            consumer.coming = consumer.then(self.number, frozenset(mine))
-            consumer.mine = frozenset(mine)
+        self.legacies.clear()
+        for who, consumer in enumerate(self.consumers):
+            consumer.coming = self.epoch(who)
             consumer.told.append(Replan(self.number))
+
+    def epoch(self, who: int) -> Any:
+        before = self.before[who] if self.under_way else None
+        return self.consumers[who].then(self.number, self.after[who], before, self.committed)
 
     @rule(who=picks)
     def obey(self, who: int) -> None:
@@ -362,21 +457,77 @@ class Moving(RuleBasedStateMachine):
     def answer(self, who: int) -> None:
         """The supervisor hears a word of somebody."""
         who %= 2
-        me, other = self.consumers[who], self.consumers[1 - who]
-        if not me.said:
+        me = self.consumers[who]
+        word = me.said.popleft() if me.said else None
+        if word is None or word.number != self.number:
             return
-        word = me.said.popleft()
         if isinstance(word, Replanned):
             self.starts[who] = word.starts
-            if len(self.starts) == 2:
-                for k, consumer in enumerate(self.consumers):
-                    consumer.told.append(HandOver(self.number, self.starts[1 - k]))
+            if self.committed:
+                self.tell(who)
+            elif len(self.starts) == 2:
+                self.committed = True
+                self.tell(0)
+                self.tell(1)
         elif isinstance(word, HandedOver):
-            gains = other.mine - other.streams_in.partitions
-            other.told.append(TakeOver(self.number, word.legacy, sorted(gains)))
+            self.given(who, word.legacy)
         elif isinstance(word, TakenOver):
             self.taken.add(who)
-            self.under_way = len(self.taken) < 2
+            if len(self.taken) == 2:
+                self.under_way, self.committed, self.number = False, False, self.number + 1
+                for k, consumer in enumerate(self.consumers):
+                    consumer.coming = self.epoch(k)
+                    consumer.told.append(Replan(self.number))
+
+    def tell(self, who: int) -> None:
+        """Who may be a new life is told all that was said."""
+        if who not in self.legacies:
+            self.consumers[who].told.append(HandOver(self.number, self.starts.get(1 - who, {})))
+        if 1 - who in self.legacies and who not in self.taken:
+            self.take(who)
+
+    def given(self, who: int, legacy: Legacy) -> None:
+        if self.committed and who not in self.legacies:
+            self.legacies[who] = legacy
+            self.take(1 - who)
+
+    def take(self, who: int) -> None:
+        gains = sorted(self.after[who] - self.before[who])
+        self.consumers[who].told.append(TakeOver(self.number, self.legacies[1 - who], gains))
+
+    @rule(who=picks, steps=st.integers(1, 6))
+    def advance(self, who: int, steps: int) -> None:
+        """All goes well for a while."""
+        for step in range(steps):
+            me = who + step
+            for k, producer in enumerate(self.producers):
+                self.hear(me, k, len(self.consumers[me % 2].wires[producer.instance]))
+            self.handle(me, len(self.consumers[me % 2].inbox.items))
+            self.obey(me)
+            self.answer(me)
+
+    @rule(who=picks)
+    def kill(self, who: int) -> None:
+        """A consumer is killed, and there again; what was on its way to it is lost, what it had said to the supervisor not."""
+        who %= 2
+        old = self.consumers[who]
+        if old.life == 3:
+            return
+        heard = old.book.heard()
+        for one in old.routes:
+            delivered, astray = old.delivered[one.edge.input], one.cells[ASTRAY]
+            lost = heard[f"src.{one.edge.port}"] - delivered - (counted(one).rejected - astray)
+            self.buried[one.edge.input] += lost + counted(one).rejected
+        old.streams_in.close()
+        self.clean = False
+        epoch = self.epoch(who)
+        one = Consumer(self.context, old.name, epoch.share(old.name).now, old.depth, self.producers, old, epoch)
+        one.said = old.said
+        one.changing._say = one.said.append
+        self.consumers[who] = one
+        self.starts.pop(who, None)
+        self.taken.discard(who)
+        self.given(who, Legacy(old.name, old.life, positions(old.book)))
 
     @rule(who=picks)
     def time_passes(self, who: int) -> None:
@@ -388,7 +539,7 @@ class Moving(RuleBasedStateMachine):
 
     def book(self, port: str, input: str) -> int:
         ends = [counted(one) for c in self.consumers for one in c.routes if one.edge.input == input]
-        return self.delivered[input] + sum(end.dropped + end.rejected for end in ends)
+        return self.delivered[input] + self.buried[input] + sum(end.dropped + end.rejected for end in ends)
 
     @invariant()
     def nothing_is_counted_twice(self) -> None:
@@ -410,7 +561,8 @@ class Moving(RuleBasedStateMachine):
             assert not self.under_way, "the change ends"
             for who, consumer in enumerate(self.consumers):
                 for k, producer in enumerate(self.producers):
-                    producer.end(consumer)
+                    if not producer.left:
+                        producer.end(consumer)
                     self.hear(who, k, 1)
                 self.handle(who, len(consumer.inbox.items))
                 consumer.streams_in.settle()
@@ -428,4 +580,4 @@ class Moving(RuleBasedStateMachine):
 
 
 TestMoving = Moving.TestCase
-TestMoving.settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+TestMoving.settings = settings(max_examples=400, stateful_step_count=60, deadline=None)
