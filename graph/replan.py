@@ -112,9 +112,11 @@ class _Make:
             come = [n for n in come if n not in late]
 
     def _edges(self, nodes: Collection[str], waits: Collection[str]) -> tuple[Edge, ...]:
-        """Those of the plan after a step: what is wanted of `nodes`, but what has to do with a node that `waits` stays."""
+        """Those of the plan after a step: what is wanted of `nodes`, but what has to do with a node that `waits` stays, and so
+        does what a node that goes later hears: without it, it would be at its end, and the next edit may want it again."""
         said = {e.id: e for e in self._wanted.edges}
-        stay = {e.id for e in self._live.edges if {e.producer, e.consumer} & set(waits) or not self._may_move(e)}
+        kept = set(waits) | (self._there.keys() - self._to_be.keys())
+        stay = {e.id for e in self._live.edges if {e.producer, e.consumer} & kept or not self._may_move(e)}
         found = {e.id: e for e in self._live.edges if e.id in said or e.id in stay}
         for edge in self._wanted.edges:
             if edge.id in found:

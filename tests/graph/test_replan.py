@@ -141,6 +141,23 @@ def test_what_comes_is_there_before_anything_goes(live: Plan, wanted: Plan) -> N
 
 
 @given(plans(), plans())
+def test_who_goes_hears_all_it_heard_until_it_goes(live: Plan, wanted: Plan) -> None:
+    known = {i.id for i in live.instances}
+    going = {n.name for n in live.nodes} - {n.name for n in wanted.nodes} - renames(live, wanted).keys()
+    for number in range(1, 40):
+        step = next_step(live, wanted, known, number)
+        if step is None:
+            break
+        there = {n.name for n in step.plan.nodes}
+        lost = {e.id: e for e in live.edges}.keys() - {e.id for e in step.plan.edges}
+        for edge in live.edges:
+            if edge.id in lost and edge.consumer in going & there:
+                assert edge.producer not in there or step.renamed, edge.id
+        known |= {i.id for i in step.plan.instances}
+        live = step.plan
+
+
+@given(plans(), plans())
 def test_what_differs_is_told_and_what_is_told_differs(one: Plan, other: Plan) -> None:
     assert (differences(one, other) == []) == (without_names(one) == without_names(other))
     assert {d.where for d in differences(one, other)} >= set(replaced(one, other))
