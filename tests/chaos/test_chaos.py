@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -172,6 +173,12 @@ def chaos(run: GraphRun) -> Iterator[Chaos]:
             made.supervisor.wait()
 
 
+def set_aside(folder: Path) -> set[int]:
+    """Those that chance has made look as if they killed whoever took them."""
+    letters = (line for file in folder.rglob("dead-letters/*/*.jsonl") for line in file.read_text().splitlines())
+    return {json.loads(line)["header"]["body"]["n"] for line in letters}
+
+
 def numbers(file: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
@@ -200,7 +207,8 @@ def test_whatever_dies_nothing_is_lost_uncounted_or_left_behind(tmp_path: Path) 
         found = numbers(file)
         twice = len(found) - len(set(found))
         print(f"\n{dict(them.done)}, {len(found)} effects, {twice} of them twice, {grown / 1e6:+.1f} MB each")
-        assert set(found) == set(range(max(found) + 1)), "nothing is lost"
+        aside = set_aside(tmp_path / "state")
+        assert set(found) | aside == set(range(max(found) + 1)), "nothing is lost"
         streams = [edge["edge"] for edge in run.report["edges"] if edge["link"] == "stream"]
         assert streams[:2] == ["tick.out->relay.x", "relay.out->ears.x"]
         for name in streams:
