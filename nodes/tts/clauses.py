@@ -14,6 +14,18 @@ import sentencex
 # Lengths count letters: about 15 of them are a second of English speech.
 SOONEST = 20  # the first clause may end at a comma from here on; each later one must be longer by as much
 LONGEST = 200  # a sentence longer than this is cut in any case
+# In a hurry the first clause also ends before a word that begins a phrase, where a speaker may pause, from so many letters on,
+BEFORE_A_PHRASE = 15
+AT_A_WORD = 60  # or at any word
+_JOINTS = {
+    "de": "und aber oder sondern weil dass wenn wo damit obwohl während bis mit ohne für von aus bei nach auf über durch",
+    "en": "and but or nor so because which that who whose when where while if unless although though since until after before "
+    "with without from by in on at as than about into through between during like for",
+    "es": "y o pero porque que cuando donde mientras si aunque con sin para por en desde hasta sobre",
+    "fr": "et ou mais car qui que quand où pendant si bien avec sans pour par dans sur depuis chez",
+    "it": "e o ma perché che quando dove mentre se anche con senza per in su da tra",
+    "pt": "e ou mas porque que quando onde enquanto se embora com sem para por em desde até sobre",
+}
 _WIDE_LETTERS = 3  # a Chinese, Japanese or Korean character takes as long to say as so many letters
 
 _CLOSERS = "\"'”’»)]}」』）》】〉*_`"  # may follow a mark and belong to it
@@ -26,6 +38,7 @@ _SENTENCE_END = re.compile(rf"(?:{_ENDS.pattern}{_CLOSED}\s*|\n)$")
 _MARKS = re.compile(r"[*_`~]+\s+")
 _FENCES = ("```", "~~~")
 _WHITESPACE = re.compile(r"\s")
+_LAST_WORD = re.compile(r"(?<=\s)(\w+)\s$")
 _LIST_MARK = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z])[.)]\s*")  # "2. ", "b) ": belongs to what follows
 _NOT_AN_END = re.compile(r"\b(?:Ms|Mx|approx|vol|tel)\.\s*$")  # abbreviations that sentencex does not know
 
@@ -35,10 +48,14 @@ class Clauses:
 
     A clause ends with its sentence, with its line, at a comma or dash once it is long enough, or at a word's end where it
     grows too long. A fenced block of code is one clause.
+
+    :param hurry: the first may end in the middle of a sentence, too, for then it is heard sooner.
     """
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", *, hurry: bool = False) -> None:
         self._language = language.partition("-")[0]  # ISO 639
+        self._joints = frozenset(_JOINTS.get(self._language, "").split())
+        self._hurry = hurry
         self._rest = ""
         self._soonest = SOONEST
 
@@ -73,7 +90,21 @@ class Clauses:
             before = rest[:-1]
             if _SOFT_END.search(before) and length(before) >= self._soonest and not _is_date(rest):
                 return len(before)
+            if self._first and length(before) >= AT_A_WORD:
+                return len(before)
+        if (
+            self._first
+            and (joint := _LAST_WORD.search(rest))
+            and joint[1] in self._joints
+            and _long_enough(rest[: joint.start()])
+        ):
+            return joint.start()
         return _overlong(rest) if length(rest) > LONGEST else 0
+
+    @property
+    def _first(self) -> bool:
+        """True while the first clause is looked for, and that in a hurry."""
+        return self._hurry and self._soonest == SOONEST
 
     def _sentence(self) -> int:
         """Where the first sentence ends, asked when a word begins: what the next word is like decides about a full stop."""
@@ -90,6 +121,10 @@ class Clauses:
             if not (lower or not sentence.strip() or _LIST_MARK.fullmatch(sentence) or _NOT_AN_END.search(sentence)):
                 return end
         return 0
+
+
+def _long_enough(text: str) -> bool:
+    return length(text.rstrip()) >= BEFORE_A_PHRASE
 
 
 def length(text: str) -> int:
@@ -110,6 +145,11 @@ def ends_sentence(clause: str) -> bool:
 def ends_softly(clause: str) -> bool:
     """Whether a clause ends at a comma, colon or dash."""
     return _SOFT_END.search(clause) is not None
+
+
+def goes_on(clause: str) -> bool:
+    """Whether a clause ends in the middle of a sentence, without a mark."""
+    return clause[-1:].isspace() and not ends_sentence(clause) and not ends_softly(clause)
 
 
 def _is_closed(code: str) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class PiperConfig(SpeechConfig):
     """Parameters of tts.piper."""
 
+    hurry: bool = Field(True, description="the first clause may end in the middle of a sentence: it is heard sooner")
     model: str = Field("piper-en-joe", description="a catalogue name, a folder or an .onnx file with its .onnx.json beside it")
     speaker: str | int | None = Field(None, description="name or number, for voices of several speakers")
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.tts.clauses import LONGEST, Clauses, ends_sentence, ends_softly, length
+from nodes.tts.clauses import LONGEST, Clauses, ends_sentence, ends_softly, goes_on, length
 
 
-def clauses(text: str, language: str = "en") -> list[str]:
-    cutter = Clauses(language)
+def clauses(text: str, language: str = "en", *, hurry: bool = False) -> list[str]:
+    cutter = Clauses(language, hurry=hurry)
     return [*cutter.feed(text), *cutter.flush()]
 
 
@@ -103,6 +103,33 @@ def test_the_first_clause_is_early(text: str, expected: list[str]) -> None:
     assert stripped(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The sky is blue because of the air.", ["The sky is blue", "because of the air."]),
+        ("The largest planet in our solar system is Jupiter.", ["The largest planet", "in our solar system is Jupiter."]),
+        ("It was and is so.", ["It was and is so."]),  # too short to be cut
+        ("The capital is Paris, which is known for its art.", ["The capital is Paris,", "which is known for its art."]),
+        ("Yes, it is. The sky is blue because of the air.", ["Yes, it is.", "The sky is blue because of the air."]),
+        ("Our sandwiches androids.", ["Our sandwiches androids."]),
+        (
+            "Nobody knows today whether these seventeen famous travelling scholars met there.",
+            ["Nobody knows today whether these seventeen famous travelling", "scholars met there."],
+        ),
+    ],
+)
+def test_in_a_hurry_the_first_clause_ends_before_a_phrase(text: str, expected: list[str]) -> None:
+    found = clauses(text, hurry=True)
+    assert [clause.strip() for clause in found] == expected
+    assert [goes_on(clause) for clause in found[:-1]] == [not clause.endswith((",", ".")) for clause in expected[:-1]]
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "xx"])
+def test_each_language_has_words_of_its_own(language: str) -> None:
+    found = clauses("Das ist ein schöner Tag und et la maison est bleue et verte.", language, hurry=True)
+    assert [clause.split()[0] for clause in found[1:]] == {"de": ["und"], "fr": ["et"], "xx": []}[language]
+
+
 def test_a_clause_is_told_as_soon_as_it_is_certain() -> None:
     cutter = Clauses()
     text = "Very well, come and see us then, please. It is here.\nBye"
@@ -160,19 +187,20 @@ TEXTS = st.lists(PIECES | st.characters(codec="utf-8"), max_size=120).map("".joi
 @given(TEXTS, st.sampled_from(["en", "de", "ja", "hi", "ar", "xx"]))
 def test_nothing_is_lost(text: str, language: str) -> None:
     assert "".join(clauses(text, language)) == text
+    assert "".join(clauses(text, language, hurry=True)) == text
 
 
 @given(TEXTS, st.data())
 def test_how_the_text_is_cut_into_tokens_does_not_matter(text: str, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=10)))
-    cutter = Clauses()
+    cutter = Clauses(hurry=True)
     told = []
     for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
         told += cutter.feed(text[begin:end])
-    assert [*told, *cutter.flush()] == clauses(text)
+    assert [*told, *cutter.flush()] == clauses(text, hurry=True)
 
 
 @given(TEXTS)
 def test_what_was_told_is_never_taken_back(text: str) -> None:
-    cutter = Clauses()
-    assert clauses(text + " More.")[: len(told)] == told if (told := cutter.feed(text)) else True
+    cutter = Clauses(hurry=True)
+    assert clauses(text + " More.", hurry=True)[: len(told)] == told if (told := cutter.feed(text)) else True
