@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import gcd
 
 import numpy as np
-from numpy.typing import NDArray
 from pywebrtc_audio import EchoCanceller
 
-from nodes.echo.hush import AUDIBLE_S16, Hush
+from nodes.echo.hush import Hush, audible
 from nodes.echo.room import Samples
 from nodes.speech_audio import SAMPLE_RATE_HZ, samples
 
@@ -32,7 +31,7 @@ class Canceller:
         if self._unknown <= 0:
             return cleaned
         hushed = self._hush.over(far)
-        self._unknown -= _sounding(far)
+        self._unknown -= len(far) if audible(far).any() else 0
         return np.where(hushed, np.int16(0), cleaned)
 
     def _cancel(self, near: Samples, far: Samples) -> Samples:
@@ -48,9 +47,3 @@ class Canceller:
         out = np.concatenate([np.zeros(lacking, np.int16), self._out])
         self._out = out[len(near) :]
         return out[: len(near)]
-
-
-def _sounding(far: Samples) -> int:
-    """How many samples lie in blocks with something audible in them."""
-    loud: NDArray[np.intp] = np.flatnonzero(np.abs(far.astype(np.int32)) > AUDIBLE_S16) // BLOCK
-    return len(np.unique(loud)) * BLOCK

@@ -22,6 +22,7 @@ Samples: TypeAlias = NDArray[np.int16]
 # How far the clocks of microphone and loudspeaker may have drifted apart before they are laid side by side anew (a
 # canceller follows a drift by itself, and has to learn anew after a jump): at 50 ppm, 10 ms come together in 200 s.
 DRIFT = samples(10)
+LONGEST_FILLED_GAP = SAMPLE_RATE_HZ
 SOUNDING = samples(100)  # so long after the last sound that was told, more of it may still be under way
 
 
@@ -53,6 +54,7 @@ class Room:
         self._reference: Reference | None = None
         self._clock = SampleClock(SAMPLE_RATE_HZ)
         self._expected = 0  # the microphone's next sample
+        self._heard = 0  # and the one that the ear hears next
         self._ahead: int | None = None  # the loudspeaker's index less the microphone's, of one moment
         self._held: deque[Held] = deque()
 
@@ -88,13 +90,18 @@ class Room:
         return self._held[0].until_ns if self._held else None
 
     def hear(self, held: Held) -> Samples:
-        """What is left of a frame."""
-        count = len(held.samples)
+        """What is left of a frame; what the microphone lost before it is heard as silence."""
+        start = held.message.body.start
+        if 0 < (lost := start - self._heard) <= LONGEST_FILLED_GAP:
+            self._ear.hear(np.zeros(lost, np.int16), self._played(self._heard, lost))
+        self._heard = held.end
+        return self._ear.hear(held.samples, self._played(start, len(held.samples)))
+
+    def _played(self, start: int, count: int) -> Samples:
+        """Beside samples of the microphone."""
         if self._reference is None:
-            far: Samples = np.zeros(count, np.int16)
-        else:
-            far = self._reference.read(held.message.body.start + self._lead(self._reference), count)
-        return self._ear.hear(held.samples, far)
+            return np.zeros(count, np.int16)
+        return self._reference.read(start + self._lead(self._reference), count)
 
     def _known(self, held: Held) -> bool:
         if self._reference is None:

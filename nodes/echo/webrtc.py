@@ -20,7 +20,7 @@ class WebrtcConfig(NodeConfig):
     """The default was measured: docs/decisions/0020-echo.md."""
 
     learn_ms: int = Field(
-        1000,
+        2000,
         ge=0,
         le=10_000,
         description="so much of the first reply is heard with a silent microphone, until the canceller knows the room",
