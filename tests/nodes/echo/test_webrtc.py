@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("pywebrtc_audio", reason="needs the extra 'echo'")
 
-from bench.word_error import word_error
+from bench.word_error import total, word_error
 from graph.errors import MissingExtra
 from graph.testing import Harness
 from nodes.echo.webrtc import Webrtc
@@ -54,19 +54,31 @@ def whisper() -> Any:
     return WhisperModel(str(locate("whisper-base")), device="cpu", compute_type="int8", cpu_threads=1)
 
 
+STEPS_BACK_S = 0.25  # after somebody begins to speak the reply has paused: the VAD takes 100 to 160 ms, the sink 60
+
+
 @pytest.mark.models
 @pytest.mark.parametrize(("level_db", "delay_ms"), [(-6, 60), (-12, 250), (-20, 20), (-30, 120)])
-def test_who_speaks_into_a_reply_is_understood(echo: Harness[Webrtc], whisper: Any, level_db: float, delay_ms: float) -> None:
-    asked, (said, *_) = room.questions()[0], (room.AUDIO / "questions.txt").read_text().splitlines()
-    played = np.concatenate([reply(), reply()])
-    begin = len(reply()) + RATE_HZ  # half a second into the second reply
-    user = np.zeros_like(played)
-    user[begin : begin + len(asked)] = asked
-    left = room.through(echo, room.microphone(room.echo(played, level_db, delay_ms), user), played)
-    assert any(-0.1 < at - begin / RATE_HZ < 0.5 for at in room.speech(left)), "soon enough to interrupt"
-    turn = left[begin - RATE_HZ // 4 : begin + len(asked) + RATE_HZ // 4].astype(np.float32) / 32_768
-    segments, _ = whisper.transcribe(turn, language="en", beam_size=1, without_timestamps=True)
-    assert word_error(said, " ".join(one.text for one in segments)).rate <= 0.25
+@pytest.mark.parametrize(("steps_back", "most"), [(True, 0.1), (False, 0.35)])
+def test_who_speaks_into_a_reply_is_understood(
+    whisper: Any, level_db: float, delay_ms: float, steps_back: bool, most: float
+) -> None:
+    errors = []
+    said = (room.AUDIO / "questions.txt").read_text().splitlines()
+    for asked, text in zip(room.questions(), said, strict=True):
+        played = np.concatenate([reply(), reply()])
+        begin = len(reply()) + RATE_HZ  # half a second into the second reply
+        user = np.zeros_like(played)
+        user[begin : begin + len(asked)] = asked
+        if steps_back:
+            played[begin + round(STEPS_BACK_S * RATE_HZ) :] = 0
+        with Harness(Webrtc) as echo:
+            left = room.through(echo, room.microphone(room.echo(played, level_db, delay_ms), user), played)
+        assert any(-0.1 < at - begin / RATE_HZ < 0.5 for at in room.speech(left)), "soon enough to interrupt"
+        turn = left[begin - RATE_HZ // 4 : begin + len(asked) + RATE_HZ // 4].astype(np.float32) / 32_768
+        segments, _ = whisper.transcribe(turn, language="en", beam_size=1, without_timestamps=True)
+        errors.append(word_error(text, " ".join(one.text for one in segments)))
+    assert total(errors).rate <= most
 
 
 @pytest.mark.parametrize("frame_ms", [20, 32])
@@ -85,9 +97,10 @@ def test_without_a_reply_nothing_is_lost(echo: Harness[Webrtc], frame_ms: int, l
     asked = np.concatenate([room.silence(0.2), *room.questions()])
     left = room.through(echo, room.microphone(asked), np.zeros_like(asked), frame_ms).astype(float)
     late = late_ms * RATE_HZ // 1000
-    given, got = np.frombuffer(room.s16(asked), "<i2")[: len(left) - late].astype(float), left[late:]
+    # Differences: what is very low is filtered out by every canceller, and what is filtered there is not what it was.
+    given, got = np.diff(np.frombuffer(room.s16(asked), "<i2")[: len(left) - late].astype(float)), np.diff(left[late:])
     assert np.sum(given * got) / np.sqrt(np.sum(given**2) * np.sum(got**2)) > 0.95
-    assert abs(10 * np.log10(np.sum(got**2) / np.sum(given**2))) < 1.5  # dB
+    assert abs(10 * np.log10(np.sum(got**2) / np.sum(given**2))) < 0.5  # dB
 
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
