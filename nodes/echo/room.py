@@ -54,7 +54,7 @@ class Room:
         self._reference: Reference | None = None
         self._clock = SampleClock(SAMPLE_RATE_HZ)
         self._expected = 0  # the microphone's next sample
-        self._heard = 0  # and the one that the ear hears next
+        self._heard: int | None = None  # and the one that the ear hears next
         self._ahead: int | None = None  # the loudspeaker's index less the microphone's, of one moment
         self._held: deque[Held] = deque()
 
@@ -92,9 +92,9 @@ class Room:
     def hear(self, held: Held) -> Samples:
         """What is left of a frame; what the microphone lost before it is heard as silence."""
         start = held.message.body.start
-        if 0 < (lost := start - self._heard) <= LONGEST_FILLED_GAP:
-            self._ear.hear(np.zeros(lost, np.int16), self._played(self._heard, lost))
-        self._heard = held.end
+        before, self._heard = self._heard, held.end
+        if before is not None and 0 < (lost := start - before) <= LONGEST_FILLED_GAP:
+            self._ear.hear(np.zeros(lost, np.int16), self._played(before, lost))
         return self._ear.hear(held.samples, self._played(start, len(held.samples)))
 
     def _played(self, start: int, count: int) -> Samples:
