@@ -104,7 +104,8 @@ class SpeakerSink(SinkNode):
         yield from ()
 
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
-        yield from self.sounds(self._queue.heard(), self._rate)
+        if self._queue.telling:
+            self.due_in(HEARD_EVERY_NS)  # what the card took last is still to be told
         for playing in list(self._playing.values()):
             if playing.reply.session == message.session and playing.reply.older_than(message.turn, message.revision):
                 self._queue.drop(playing.track)
