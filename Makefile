@@ -66,7 +66,7 @@ $(VENV)/.voice: $(VENV)/.venv pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.voice
 	@echo "installing what the tests need …"
-	@$(PY) -m pip install --quiet --editable '.[voice,piper,microphone,dev]'
+	@$(PY) -m pip install --quiet --editable '.[voice,piper,microphone,echo,dev]'
 	@touch $@
 
 bench/.peers/%/.installed: bench/peers/%.txt

@@ -452,8 +452,8 @@ class Loop:
     def now_ns(self) -> int:
         return now_ns()
 
-    def connected(self, input: str) -> bool:
-        return self._wiring.connected(input)
+    def connected(self, port: str) -> bool:
+        return self._wiring.connected(port)
 
     def resume(self) -> int:
         return self._origin.resume()

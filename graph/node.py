@@ -114,8 +114,8 @@ class Runtime(Protocol):
     def now_ns(self) -> int:
         """Monotonic nanoseconds."""
 
-    def connected(self, input: str) -> bool:
-        """True where somebody feeds an input; links may come and go while the graph runs."""
+    def connected(self, port: str) -> bool:
+        """True where somebody feeds an input, or hears an output; links may come and go while the graph runs."""
 
     def status(self, text: str) -> None:
         """Say what takes long, e.g. "loading whisper-base"; shown while the node starts."""

@@ -59,14 +59,23 @@ class Harness(Generic[N]):
     statuses: list[str] = field(default_factory=list)
 
     def __init__(
-        self, cls: type[N], *, clock_ns: int | None = 0, setup: bool = True, inputs: Collection[str] = (), **config: Any
+        self,
+        cls: type[N],
+        *,
+        clock_ns: int | None = 0,
+        setup: bool = True,
+        inputs: Collection[str] = (),
+        outputs: Collection[str] = (),
+        **config: Any,
     ) -> None:
-        """:param inputs: those that somebody feeds, where the node asks."""
+        """:param inputs: those that somebody feeds, where the node asks.
+        :param outputs: those that somebody hears, where the node asks.
+        """
         self.cls = cls
         self.clock_ns = clock_ns
         self.instance = "test"
         self.sent, self.marks, self.warnings, self.statuses = [], [], [], []
-        self._inputs = inputs
+        self._linked = {*inputs, *outputs}
         self._message: Message[Any] = Message(Mark("", 0))
         self._runner = asyncio.Runner()
         self.node = cls(cls.Config(**config), self)
@@ -150,8 +159,8 @@ class Harness(Generic[N]):
     def now_ns(self) -> int:
         return now_ns() if self.clock_ns is None else self.clock_ns
 
-    def connected(self, input: str) -> bool:
-        return input in self._inputs
+    def connected(self, port: str) -> bool:
+        return port in self._linked
 
     def status(self, text: str) -> None:
         self.statuses.append(text)

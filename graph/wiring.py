@@ -290,9 +290,9 @@ class Wiring:
         there = self._committed or not self._stays
         return [edge.id for edge in self._into if there or edge.id not in self.epoch.coming]
 
-    def connected(self, input: str) -> bool:
-        """True where an input has a link."""
-        return any(edge.input == input for edge in self._into)
+    def connected(self, port: str) -> bool:
+        """True where an input or an output has a link."""
+        return any(edge.input == port for edge in self._into) or any(edge.port == port for edge in self._out)
 
     def poller(self, *descriptors: Any) -> zmq.Poller:
         """A poller over everything that can wake the node: its sockets, and behind them the given descriptors."""

@@ -25,13 +25,14 @@ def to_s16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 class Resampler:
-    """One stretch of mono float sound from one rate to another (soxr HQ), in pieces of any length.
+    """One stretch of mono float sound from one rate to another, in pieces of any length.
 
-    What comes out lags behind by the length of the filter, a few milliseconds; `last` brings out the rest.
+    What comes out lags behind by the length of the filter, a few milliseconds and at most 40; `last` brings out the rest.
     """
 
-    def __init__(self, from_hz: int, to_hz: int) -> None:
-        self._soxr = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality="HQ") if from_hz != to_hz else None
+    def __init__(self, from_hz: int, to_hz: int, quality: str = "HQ") -> None:
+        """:param quality: soxr's, from "VHQ" down to "QQ", which interpolates and holds nothing back."""
+        self._soxr = soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32", quality=quality) if from_hz != to_hz else None
 
     def push(self, samples: NDArray[np.float32], *, last: bool = False) -> NDArray[np.float32]:
         """shape [n] -> [m]; m may be 0. After `last` nothing more may be pushed."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from graph.message import Message
 from graph.node import Input, Node, NodeConfig, Outgoing, Output, Runtime, Step
 from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import PLAYED
 from nodes.sink.gate import Gate
+from nodes.sink.heard import Stretch
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt, TurnConfirmed, TurnPending
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
@@ -32,6 +33,10 @@ class SinkNode(Node):
     )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Output(ReplyBegins, Played)
+    heard = Output(
+        AudioFrame,
+        doc="for echo nodes: what leaves the loudspeaker, in frames of at most 20 ms, without its silence",
+    )
 
     def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
         super().__init__(config, runtime)
@@ -81,6 +86,17 @@ class SinkNode(Node):
             session, turn, revision = reply
             yield self.played(ReplyBegins(), session=session, turn=turn, revision=revision)
         yield from self.hear(message)
+
+    def sounds(self, stretches: Iterable[Stretch], sample_rate: int) -> Iterator[Step]:
+        """The messages that something is being heard."""
+        for stretch in stretches:
+            for frame, payload, end_ns in stretch.frames(sample_rate):
+                yield self.heard(frame, payload, session=stretch.session, turn=0, revision=0, origin_ns=end_ns)
+
+    def due_in(self, ns: int) -> None:
+        """`on_due` is called then, or before."""
+        at_ns = self.runtime.now_ns() + ns
+        self.due_ns = min(self.due_ns, at_ns) if self.due_ns else at_ns
 
     def tell(self, played: Played, at_ns: int, session: str, turn: int, revision: int) -> Outgoing:
         """The message that a reply was heard, and its mark; `at_ns`: when its last sample was."""

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from nodes.sink.timeline import Placed, Timeline
 
 
+HEARD_EVERY_NS = 10_000_000  # half of what is told ahead of time
+
+
 class FileSinkConfig(NodeConfig):
     folder: Path = Field(Path("out"), description="where conversation.wav and turns.jsonl are written; made where missing")
     sample_rate: int = Field(24_000, ge=8_000, le=192_000, description="Hz, of the WAV file; both sides are resampled to it")
@@ -93,6 +96,9 @@ class FileSink(SinkNode):
         timeline = self._of(message.session)
         key = message.session, message.turn, message.revision
         reply = self._replies.setdefault(key, Reply(*key))
+        if self.runtime.connected("heard"):
+            timeline.tell(now_ns)
+            self.due_in(HEARD_EVERY_NS)
         if isinstance(body, AudioFrame):
             reply.sample_rate = body.sample_rate
             audible_ns = timeline.assistant(reply, message.payload, now_ns)
@@ -104,6 +110,14 @@ class FileSink(SinkNode):
                 del self._replies[key]
                 timeline.complete(reply, now_ns)
         yield from self._tell(timeline, timeline.finished(now_ns))
+
+    def on_due(self) -> Iterator[Step]:
+        """Tell what is being heard, while something is."""
+        now_ns = self.runtime.now_ns()
+        for session, timeline in self._timelines.items():
+            yield from self.sounds(timeline.heard(session, now_ns), self.config.sample_rate)
+            if timeline.telling:
+                self.due_in(HEARD_EVERY_NS)
 
     def step_back(self, session: str) -> None:
         self._of(session).step_back(self.runtime.now_ns(), SOFTLY_MS)

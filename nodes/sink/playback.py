@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
+from nodes.sink.heard import Stretch
 from nodes.sound_device import sound_ns
 
 BYTES_PER_SAMPLE = 2
 SOFT = 0.25  # of its loudness, 12 dB less
+UNTOLD = 1000  # blocks that are kept while nobody asks what was heard
 
 
 class StreamTimes(Protocol):
@@ -31,6 +33,7 @@ class StreamStatus(Protocol):
 class Track:
     """A reply on its way to the sound card. Samples are of the card's rate."""
 
+    session: str = ""
     queued: int = 0
     handed: int = 0  # that the card has been given
     audible_from: int | None = None  # index of its first audible sample
@@ -61,6 +64,9 @@ class PlaybackQueue:
     def __init__(self, sample_rate: int) -> None:
         self.underflows = 0  # how often the card ran dry though it was fed in time
         self.sample_rate = sample_rate  # Hz
+        self.telling = False  # whether what is heard is kept for `heard`
+        self._heard: deque[Stretch] = deque(maxlen=UNTOLD)
+        self._pulled = 0  # samples that the card was given, silence among them
         self._softly: int | None = None  # samples until it pauses; None: it does not
         self._lock = Lock()
         self._chunks: deque[tuple[Track, memoryview]] = deque()
@@ -88,6 +94,12 @@ class PlaybackQueue:
         with self._lock:
             self._softly = None
 
+    def heard(self) -> list[Stretch]:
+        """What the card has been given since this was asked last."""
+        with self._lock:
+            found, self._heard = list(self._heard), deque(maxlen=UNTOLD)
+        return found
+
     def callback(self, out: memoryview, samples: int, times: StreamTimes, status: StreamStatus) -> None:
         """Called by PortAudio, on its own thread, to fill a block."""
         self.underflows += status.output_underflow
@@ -102,12 +114,18 @@ class PlaybackQueue:
                 track, chunk = self._chunks.popleft()
                 part, rest = chunk[: most - filled], chunk[most - filled :]
                 out[filled : filled + len(part)] = part if self._softly is None else softened(part)
-                self._handed(track, len(part) // BYTES_PER_SAMPLE, heard_ns + self._ns(filled // BYTES_PER_SAMPLE))
+                before = filled // BYTES_PER_SAMPLE
+                part_ns = heard_ns + self._ns(before)
+                self._handed(track, len(part) // BYTES_PER_SAMPLE, part_ns)
                 filled += len(part)
+                if self.telling:
+                    said = bytes(out[filled - len(part) : filled])
+                    self._heard.append(Stretch(track.session, self._pulled + before, said, part_ns))
                 if rest:
                     self._chunks.appendleft((track, rest))
             if self._softly is not None:
                 self._softly -= filled // BYTES_PER_SAMPLE
+            self._pulled += len(out) // BYTES_PER_SAMPLE
         out[filled:] = bytes(len(out) - filled)
 
     def _handed(self, track: Track, samples: int, heard_ns: int) -> None:

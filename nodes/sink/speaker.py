@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nodes.sink.reply_audio import ReplyAudio
 
 POLL_NS = 10_000_000  # how late the end of a reply may be told
+HEARD_EVERY_NS = 5_000_000  # less than a card asks for ahead of time, so that `heard` comes before it is heard
 
 Key = tuple[str, int, int]  # session, turn, revision
 
@@ -40,7 +41,7 @@ class Playing:
 
     reply: Reply
     audio: ReplyAudio
-    track: Track = field(default_factory=Track)
+    track: Track
     marked: bool = False
 
 
@@ -87,7 +88,7 @@ class SpeakerSink(SinkNode):
         playing = self._playing.get(key)
         if playing is None:
             rate = message.body.sample_rate if isinstance(message.body, AudioFrame) else self._rate
-            playing = self._playing[key] = Playing(Reply(*key, sample_rate=rate), self._audio(rate, self._rate))
+            playing = self._playing[key] = Playing(Reply(*key, sample_rate=rate), self._audio(rate, self._rate), Track(key[0]))
         if isinstance(message.body, AudioFrame):
             playing.reply.samples += len(message.payload) // 2
             self._add(playing, playing.audio.push(message.payload).tobytes())
@@ -96,10 +97,15 @@ class SpeakerSink(SinkNode):
             playing.reply.say(message.body)
             if playing.reply.complete:
                 self._add(playing, playing.audio.finish().tobytes())
-                self.due_ns = self.due_ns or self.runtime.now_ns() + POLL_NS
+                self.due_in(POLL_NS)
+        self._queue.telling = self.runtime.connected("heard")
+        if self._queue.telling:
+            self.due_in(HEARD_EVERY_NS)
         yield from ()
 
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
+        if self._queue.telling:
+            self.due_in(HEARD_EVERY_NS)  # what the card took last is still to be told
         for playing in list(self._playing.values()):
             if playing.reply.session == message.session and playing.reply.older_than(message.turn, message.revision):
                 self._queue.drop(playing.track)
@@ -114,10 +120,11 @@ class SpeakerSink(SinkNode):
         self._queue.go_on()
 
     def on_due(self) -> Iterator[Step]:
-        """Tell of the replies that were heard to their end.
+        """Tell what is being heard, and of the replies that were heard to their end.
 
         :raises NodeError: the device has gone.
         """
+        yield from self.sounds(self._queue.heard(), self._rate)
         for playing in [one for one in self._playing.values() if one.reply.complete]:
             self._mark_first(playing)
             if playing.track.played(self.runtime.now_ns()):
@@ -125,7 +132,9 @@ class SpeakerSink(SinkNode):
             elif not self._stream.active:
                 raise NodeError(f"output device '{self._device.name}' has stopped: was it unplugged?")
             else:
-                self.due_ns = self.runtime.now_ns() + POLL_NS
+                self.due_in(POLL_NS)
+        if self._queue.telling and self._playing:
+            self.due_in(HEARD_EVERY_NS)
 
     def drain(self) -> Iterator[Step]:
         """Hear out what is still to be heard."""

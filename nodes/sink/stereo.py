@@ -60,9 +60,14 @@ class StereoFile:
         window = self._window[max(0, start - self.settled) : max(0, end - self.settled), channel]
         window[:] = (window * share).astype(np.int16)
 
+    def read(self, channel: Channel, start: int, end: int) -> NDArray[np.int16]:
+        """What lies between two positions that are not settled."""
+        found: NDArray[np.int16] = self._window[start - self.settled : end - self.settled, channel].copy()
+        return found
+
     def take(self, channel: Channel, start: int, end: int) -> NDArray[np.int16]:
         """Take back what lies between two positions that are not settled, and return it."""
-        found: NDArray[np.int16] = self._window[start - self.settled : end - self.settled, channel].copy()
+        found = self.read(channel, start, end)
         self.silence(channel, start, end)
         return found
 

@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.pcm import from_payload
+from nodes.sink.heard import Stretch
 from nodes.sink.playback import SOFT
 from nodes.sink.reply import Reply
 from nodes.sink.reply_audio import ReplyAudio
 from nodes.sink.stereo import Channel, StereoFile
 from nodes.sink.user_track import UserTrack
 
+AHEAD_MS = 20  # what is told as heard before it is, as a sound card takes its blocks before it plays them
 JITTER_NS = 50_000_000  # how far a sound card's time stamps may run ahead before media time counts as the clock
 
 
@@ -75,6 +77,8 @@ class Timeline:
         self._user_speaks = False  # the user's source has not ended
         self._assistant_end = 0
         self._open: list[Placed] = []  # replies not yet heard to their end
+        self._ahead = AHEAD_MS * sample_rate // 1000
+        self._told: int | None = None  # up to where it was told what is heard; None: nobody asks, or nothing is
         self._soft: tuple[int, int] | None = None  # where somebody began to speak, and where the reply has paused for that
 
     # ---------------------------------------------------------------- the clock
@@ -87,6 +91,10 @@ class Timeline:
 
     def _clock(self, now_ns: int) -> int:
         return max(self._position(now_ns), self._user.end if self._user else 0)
+
+    def _free(self, now_ns: int) -> int:
+        """The first position that can still become another: what was told as heard is heard."""
+        return max(self._clock(now_ns), self._told or 0)
 
     def _ahead_ns(self, now_ns: int) -> int:
         """By how much media time runs ahead of the wall clock."""
@@ -154,7 +162,7 @@ class Timeline:
     def _put(self, placed: Placed, samples: NDArray[np.int16], now_ns: int) -> int:
         # Within a reply media time does not tear it apart: only the wall clock can leave a gap.
         clock = self._position(now_ns) if placed.spans else self._clock(now_ns)
-        position = max(clock, self._assistant_end, self.recording.settled)
+        position = max(clock, self._assistant_end, self._told or 0, self.recording.settled)
         if len(samples):
             self.recording.put(Channel.ASSISTANT, position, samples)
             placed.add(position, len(samples))
@@ -166,7 +174,7 @@ class Timeline:
     def step_back(self, now_ns: int, softly_ms: int) -> None:
         """What is heard now becomes soft, and after so long it pauses."""
         if self._soft is None and self._live(now_ns) and any(placed.end > self._clock(now_ns) for placed in self._open):
-            at = max(self._clock(now_ns), self.recording.settled)
+            at = max(self._free(now_ns), self.recording.settled)
             self._soft = at, at + round(softly_ms * self.recording.sample_rate / 1000)
 
     def go_on(self, now_ns: int) -> None:
@@ -174,7 +182,7 @@ class Timeline:
         if self._soft is None:
             return
         (began, paused), self._soft = self._soft, None
-        clock = self._clock(now_ns)
+        clock = self._free(now_ns)
         self.recording.soften(Channel.ASSISTANT, began, min(paused, clock), SOFT)
         if paused < clock and paused < self._assistant_end:
             rest = self.recording.take(Channel.ASSISTANT, paused, self._assistant_end)
@@ -183,16 +191,44 @@ class Timeline:
                 placed.move(paused, clock - paused)
             self._assistant_end += clock - paused
 
-    def _heard_to(self, now_ns: int) -> int:
-        """Up to where replies have been heard."""
-        clock = self._clock(now_ns)
+    def _heard_to(self, clock: int) -> int:
+        """Up to where replies have been heard at a position of the clock."""
         return clock if self._soft is None else min(clock, self._soft[1])
+
+    # ---------------------------------------------------------------- what is being heard
+
+    def tell(self, now_ns: int) -> None:
+        """Somebody wants to know what is heard from now on, until nothing is."""
+        if self._told is None:
+            self._told = max(self._clock(now_ns) + self._ahead, self.recording.settled)
+
+    def heard(self, session: str, now_ns: int) -> list[Stretch]:
+        """What is heard since this was asked last, up to a little after now; that stays as it is."""
+        if self._told is None:
+            return []
+        begin, self._told = self._told, max(self._told, self._clock(now_ns) + self._ahead)
+        end = min(self._told, self._assistant_end)
+        began, paused = self._soft or (end, end)
+        found = []
+        for at, until, share in ((begin, min(end, began), 1.0), (max(begin, began), min(end, paused), SOFT)):
+            samples = self.recording.read(Channel.ASSISTANT, at, max(at, until))
+            if samples.any():
+                payload = (samples * share).astype("<i2").tobytes()
+                found.append(Stretch(session, at, payload, self.heard_ns(at, now_ns)))
+        if self._told >= self._assistant_end and self._soft is None:
+            self._told = None
+        return found
+
+    @property
+    def telling(self) -> bool:
+        """`heard` has to be asked again."""
+        return self._told is not None
 
     # ---------------------------------------------------------------- what was heard
 
     def finished(self, now_ns: int) -> list[Placed]:
         """The replies that by now were heard to their end, each told once."""
-        clock = self._heard_to(now_ns) if self._live(now_ns) else self._assistant_end
+        clock = self._heard_to(self._clock(now_ns)) if self._live(now_ns) else self._assistant_end
         done = [placed for placed in self._open if placed.reply.complete and placed.end <= clock]
         self._open = [placed for placed in self._open if placed not in done]
         self._settle(now_ns)
@@ -201,7 +237,7 @@ class Timeline:
     def interrupt(self, turn: int, revision: int, now_ns: int) -> list[Placed]:
         """Cut off the replies that are older than this turn and revision."""
         stale = [placed for placed in self._open if placed.reply.older_than(turn, revision)]
-        clock = self._heard_to(now_ns)
+        clock = self._heard_to(self._free(now_ns))
         if stale and self._soft is not None:
             self.recording.soften(Channel.ASSISTANT, self._soft[0], clock, SOFT)
             self._soft = None
@@ -230,4 +266,6 @@ class Timeline:
             until = min(until, self._soft[0])
         elif self._open:
             until = min(until, self._assistant_end)  # the open reply goes on there
+        if self._told is not None:
+            until = min(until, self._told)
         self.recording.settle(until)
