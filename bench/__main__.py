@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from bench.bargein.command import bargein
 from bench.recover.command import recover
 from bench.swap.command import swap
 from bench.transport.command import transport
@@ -21,6 +22,7 @@ app.command()(transport)
 app.command()(recover)
 app.command()(swap)
 app.command()(voice)
+app.command()(bargein)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

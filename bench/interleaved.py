@@ -12,6 +12,16 @@ A = TypeVar("A", bound="Turn")
 F = TypeVar("F")
 
 
+class Loaded(Protocol):
+    """A run that knows what else the machine did."""
+
+    @property
+    def load(self) -> float: ...  # of the machine over the minute before it
+
+    @property
+    def others(self) -> float: ...  # share of the processor time that went to programs outside the run
+
+
 class Turn(Protocol):
     """What takes turns."""
 
@@ -37,6 +47,26 @@ def interleaved(arms: Sequence[A], rounds: int, measure: Callable[[A], F]) -> di
     for arm in track(turns, "measuring", console=Console(stderr=True)):
         runs[arm.name].append(measure(arm))
     return runs
+
+
+def among(arms: Sequence[A], names: Sequence[str] | None) -> list[A]:
+    """The arms of these names; all where there are none.
+
+    :raises typer.BadParameter: there is no such arm.
+    """
+    from typer import BadParameter
+
+    if unknown := set(names or ()) - {one.name for one in arms}:
+        raise BadParameter(f"no such arm: {', '.join(unknown)}; there are {', '.join(one.name for one in arms)}")
+    return [one for one in arms if not names or one.name in names]
+
+
+def loads() -> list[tuple[str, Callable[[Sequence[Loaded]], str]]]:
+    """What else the machine did, as rows of a table."""
+    return [
+        ("load before a session", lambda runs: " ".join(f"{one.load:.1f}" for one in runs)),
+        ("time for other programs, %", lambda runs: " ".join(f"{100 * one.others:.0f}" for one in runs)),
+    ]
 
 
 def show(runs: dict[str, list[F]], rows: Sequence[tuple[str, Callable[[list[F]], str]]], file: Path | None) -> None:

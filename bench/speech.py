@@ -38,7 +38,7 @@ class Clip:
     """A piece of speech and its words; `samples` are mono at 16 kHz, full scale 1."""
 
     voice: str
-    sort: str  # questions, one_word, paused, long, noisy or human
+    sort: str  # questions, one_word, paused, long, noisy, human, or alone
     text: str
     samples: Samples
 
@@ -84,6 +84,15 @@ def spread(cache: Path, sort: str, count: int) -> list[tuple[Clip, Path]]:
     speakers: dict[str, Synthesise] = {} if all(file.exists() for file in files) else {"piper-joe": _piper(), **_kokoro()}
     clips = [_spoken(cache, voice, sort, text, speakers.get(voice, _silent)) for text, voice in chosen]
     return list(zip(clips, files, strict=True))
+
+
+def spoken(cache: Path, text: str) -> Clip:
+    """One text in Piper's voice.
+
+    :raises ModelError: it is to be made and the voice is not in the model store
+    """
+    made = _file(cache, "piper-joe", text).exists()
+    return _spoken(cache, "piper-joe", "alone", text, _silent if made else _piper())
 
 
 def _silent(text: str) -> tuple[Samples, int]:

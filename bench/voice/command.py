@@ -35,7 +35,7 @@ def voice(
     """
     from platformdirs import user_cache_path
 
-    from bench.interleaved import interleaved, show
+    from bench.interleaved import among, interleaved, show
     from bench.voice.arms import COMPARISONS, arms
     from bench.voice.sessions import measure, prepare
 
@@ -44,16 +44,14 @@ def voice(
     with tempfile.TemporaryDirectory() as made:
         speech = cache or user_cache_path("voicegraph") / "speech"
         listed, asked = prepare(Path(made), speech, "paused" if paused else "questions", questions)
-        chosen = [one for one in arms(listed) if not arm or one.name in arm]
-        if unknown := set(arm or ()) - {one.name for one in chosen}:
-            raise typer.BadParameter(f"no such arm: {', '.join(unknown)}; there are {', '.join(a.name for a in arms(listed))}")
-        runs = interleaved(chosen, rounds, partial(measure, questions=asked, keep=notes))
+        runs = interleaved(among(arms(listed), arm), rounds, partial(measure, questions=asked, keep=notes))
     show(runs, rows(), json_file)
     compare(runs, COMPARISONS)
 
 
 def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
     """What the table says of an arm's sessions."""
+    from bench.interleaved import loads
     from bench.voice.figures import STAGES, of_all, p90
     from bench.word_error import total
 
@@ -83,8 +81,7 @@ def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
         ("turns doubled", partial(count, lambda turn: turn.doubled)),
         ("word error, %", word_error),
         *((f"{name.replace('_', ' ')}, ms (median)", partial(stage, name)) for name in STAGES),
-        ("load before a session", lambda sessions: " ".join(f"{session.load:.1f}" for session in sessions)),
-        ("time for other programs, %", lambda sessions: " ".join(f"{100 * session.others:.0f}" for session in sessions)),
+        *loads(),
     ]
 
 

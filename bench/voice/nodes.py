@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.recover.ends import folder
-from bench.voice.script import ASKED, FRAME_SAMPLES, SAMPLE_RATE_HZ, Floor, Notes, frames, noted, questions
+from bench.voice.script import ASKED, FRAME_SAMPLES, SAMPLE_RATE_HZ, Floor, Notes, Over, frames, noted, questions
 from graph.message import Mark, Message
 from graph.node import NodeConfig, Runtime, Step, Until
 from nodes.capture.base import CaptureNode
@@ -24,11 +24,16 @@ class Asker(CaptureNode):
     def setup(self) -> None:
         self._sounds, self._notes = questions(), Notes()
 
+    def over(self) -> Over | None:
+        """When the next question begins; None: after the reply."""
+        return None
+
     def run(self) -> Iterator[Step]:
         def asked(number: int, at_ns: int) -> None:
             self._notes.take(ASKED, at_ns, number)
 
-        for index, (due_ns, payload) in enumerate(frames(self._sounds, self.runtime.now_ns(), _Floor(), asked)):
+        spoken = frames(self._sounds, self.runtime.now_ns(), NotedFloor(), asked, self.over())
+        for index, (due_ns, payload) in enumerate(spoken):
             yield Until(due_ns)
             if self._stopped:
                 return
@@ -38,7 +43,7 @@ class Asker(CaptureNode):
         self._stopped = True
 
 
-class _Floor:
+class NotedFloor:
     """A source has no inputs, so it looks at what the other has written since it last looked."""
 
     def __init__(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from loguru import logger
+from numpy.typing import NDArray
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import (
     AggregatedTextFrame,
@@ -34,7 +35,7 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair, LLMUserAggregatorParams
-from pipecat.processors.frame_processor import FrameDirection
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.piper.tts import PiperTTSService
 from pipecat.services.whisper.stt import WhisperSTTService
@@ -44,7 +45,7 @@ from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 from bench.recover.ends import now_ns
-from bench.voice.script import ASKED, SAMPLE_RATE_HZ, Floor, Notes, frames, questions
+from bench.voice.script import ASKED, SAMPLE_RATE_HZ, Floor, Notes, Over, frames, questions
 from nodes import marks
 
 AUDIBLE_S16 = 300  # as in nodes/sink/reply_audio.py
@@ -71,9 +72,10 @@ class Session:
 class Microphone(BaseInputTransport):
     """Asks in real time, and waits for each reply."""
 
-    def __init__(self, params: TransportParams, session: Session) -> None:
-        super().__init__(params)
+    def __init__(self, session: Session, over: Over | None = None) -> None:
+        super().__init__(TransportParams(audio_in_enabled=True))
         self._session = session
+        self._over = over
 
     async def start(self, frame: StartFrame) -> None:
         await super().start(frame)
@@ -82,7 +84,7 @@ class Microphone(BaseInputTransport):
 
     async def _pump(self) -> None:
         session = self._session
-        for due_ns, payload in frames(questions(), now_ns(), lambda: session.floor, session.asked):
+        for due_ns, payload in frames(questions(), now_ns(), lambda: session.floor, session.asked, self._over):
             await asyncio.sleep(max(0, due_ns - now_ns()) / 1e9)
             await self.push_audio_frame(InputAudioRawFrame(payload, SAMPLE_RATE_HZ, 1))
         session.done.set()
@@ -91,8 +93,8 @@ class Microphone(BaseInputTransport):
 class Loudspeaker(BaseOutputTransport):
     """Plays as fast as a sound card would, and notes when the first audible sample of a reply leaves."""
 
-    def __init__(self, params: TransportParams, session: Session) -> None:
-        super().__init__(params)
+    def __init__(self, session: Session) -> None:
+        super().__init__(TransportParams(audio_out_enabled=True))
         self._session = session
         self._free_ns = 0  # when what was written is played
         self._silent_so_far = False
@@ -117,8 +119,12 @@ class Loudspeaker(BaseOutputTransport):
                 at_ns = begins_ns + int(audible[0] * 1e9 / frame.sample_rate)
                 self._session.note(marks.FIRST_AUDIO, at_ns, self._turn)
         self._free_ns = begins_ns + int(len(samples) * 1e9 / frame.sample_rate)
+        self.plays(samples, frame.sample_rate, self._free_ns)
         await asyncio.sleep(max(0, self._free_ns - now_ns()) / 1e9)
         return True
+
+    def plays(self, samples: NDArray[np.int16], sample_rate: int, end_ns: int) -> None:
+        """The last of these samples leaves at `end_ns`."""
 
 
 class Observer(BaseObserver):
@@ -171,10 +177,7 @@ def stt(options: dict[str, Any]) -> WhisperSTTService:
 
 
 async def main(options: dict[str, Any]) -> None:
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
     session = Session()
-    params = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
     llm = OpenAILLMService(
         api_key="none",
         base_url=options["llm"],
@@ -184,13 +187,26 @@ async def main(options: dict[str, Any]) -> None:
     )
     voice = Path(options["piper"])
     tts = PiperTTSService(download_dir=voice.parent, settings=PiperTTSService.Settings(voice=voice.stem))
-    user, assistant = LLMContextAggregatorPair(
-        session.context, user_params=LLMUserAggregatorParams(vad_analyzer=SileroVADAnalyzer())
-    )
-    microphone, loudspeaker = Microphone(params, session), Loudspeaker(params, session)
+    await converse(session, stt(options), [llm, tts], SileroVADAnalyzer())
+
+
+async def converse(
+    session: Session,
+    stt: FrameProcessor,
+    replying: list[FrameProcessor],
+    vad: SileroVADAnalyzer,
+    microphone: Microphone | None = None,
+    loudspeaker: Loudspeaker | None = None,
+    observer: Observer | None = None,
+) -> None:
+    """Until all was asked."""
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
+    user, assistant = LLMContextAggregatorPair(session.context, user_params=LLMUserAggregatorParams(vad_analyzer=vad))
+    first, last = microphone or Microphone(session), loudspeaker or Loudspeaker(session)
     worker = PipelineWorker(
-        Pipeline([microphone, stt(options), user, llm, tts, loudspeaker, assistant]),
-        observers=[Observer(session)],
+        Pipeline([first, stt, user, *replying, last, assistant]),
+        observers=[observer or Observer(session)],
         enable_rtvi=False,
         enable_turn_tracking=False,
         idle_timeout_secs=None,

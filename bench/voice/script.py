@@ -13,7 +13,7 @@ import os
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypeAlias, TypedDict
 
 from bench.recover.ends import folder
 
@@ -45,6 +45,9 @@ class Floor(NamedTuple):
 
     began_ns: int = 0
     ended_ns: int = 0
+
+
+Over: TypeAlias = Callable[[int, int, int, int, Floor], bool]  # number, now, asked, spoken (ns), floor: the next may come
 
 
 class Notes:
@@ -85,15 +88,15 @@ def _sound(file: Path) -> bytes:
 
 
 def frames(
-    sounds: list[bytes], began_ns: int, floor: Callable[[], Floor], asked: Callable[[int, int], None]
+    sounds: list[bytes], began_ns: int, floor: Callable[[], Floor], asked: Callable[[int, int], None], over: Over | None = None
 ) -> Iterator[tuple[int, bytes]]:
     """Every frame with the time at which its last sample is spoken: it exists no earlier.
 
-    A question begins when the reply to the one before has ended, or when none has come.
-
     :param floor: asked at each frame of silence
     :param asked: told of each question and of the time of its first sample, before its first frame
+    :param over: when the next question begins; None: when the reply to the one before has ended, or none has come
     """
+    over = over or replied
     due_ns = began_ns
     for number, sound in enumerate(sounds):
         if number == 0:
@@ -106,12 +109,13 @@ def frames(
             due_ns += FRAME_NS
             yield due_ns, sound[at : at + len(SILENCE)]
         spoken_ns = due_ns
-        while not _over(due_ns, asked_ns, spoken_ns, floor()):
+        while not over(number, due_ns, asked_ns, spoken_ns, floor()):
             due_ns += FRAME_NS
             yield due_ns, SILENCE
 
 
-def _over(now_ns: int, asked_ns: int, spoken_ns: int, floor: Floor) -> bool:
+def replied(number: int, now_ns: int, asked_ns: int, spoken_ns: int, floor: Floor) -> bool:
+    """The reply to a question has ended, or none has come."""
     if now_ns - asked_ns >= LONGEST_NS:
         return True
     if floor.began_ns > floor.ended_ns:
