@@ -6,6 +6,7 @@ import typer
 
 from bench.bargein.command import bargein
 from bench.recover.command import recover
+from bench.sessions.command import sessions
 from bench.swap.command import swap
 from bench.transport.command import transport
 from bench.voice.command import voice
@@ -23,6 +24,7 @@ app.command()(recover)
 app.command()(swap)
 app.command()(voice)
 app.command()(bargein)
+app.command()(sessions)
 
 if __name__ == "__main__":
     app(prog_name="python -m bench")

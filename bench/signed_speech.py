@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.square_wave import AUDIBLE_S16
 
 SPEAKER_BITS = 4
-MOST_SPEAKERS = 2**SPEAKER_BITS - 1  # 0 is nobody: what was lost is silence
+MOST_SPEAKERS = 2**SPEAKER_BITS - 1  # 0 is nobody: the silence between two questions
 STRAY = 0.01  # share of an utterance's samples that counts as another speaker's
 NO_WORDS_S = 0.5  # what is loud for less holds no words: a cough
 
@@ -30,7 +30,7 @@ def signed(samples: NDArray[np.int16], speaker: int) -> NDArray[np.int16]:
 def speakers(samples: NDArray[np.int16]) -> list[int]:
     """Whose samples these are."""
     numbers, counts = np.unique(samples & MOST_SPEAKERS, return_counts=True)
-    return [int(n) for n, count in zip(numbers, counts, strict=True) if count > STRAY * len(samples)]
+    return [int(n) for n, count in zip(numbers, counts, strict=True) if n and count > STRAY * len(samples)]
 
 
 def words(samples: NDArray[np.int16], sample_rate: int) -> str:

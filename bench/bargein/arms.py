@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.bargein.script import REPLY_MS, TAKES_MS
 from bench.recover.arms import Arm, not_installed
-from bench.transport.arms.base import PEERS, ROOT
+from bench.transport.arms.base import PEERS
+from bench.voice.arms import laid_over
 from bench.voice.script import QUESTIONS_VARIABLE
 
 
@@ -40,9 +40,7 @@ class Ours(Asked):
             "metrics": {"use": "bench.voice.nodes:Recorder"},
             "ear": {"use": "bench.bargein.nodes:Listener", "in": {"heard": "sink.heard", "interrupt": "turn.interrupt"}},
         }
-        graph = {"include": str(ROOT / "pipelines.yaml"), "name": "bargein", "nodes": nodes}
-        (run / "graph.yaml").write_text(json.dumps(graph))  # JSON is YAML
-        return [sys.executable, "-m", "graph.cli", "run", "-q", str(run / "graph.yaml")]
+        return laid_over("pipelines.yaml", run, "bargein", nodes)
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class _Around:
         heard: Sequence[Stretch],
         dropped: Sequence[int],
         begun: Sequence[int],
-        loud_ns: tuple[float, float],
+        loud: tuple[float, float],  # its first loud sample and its last
         next_ns: float,
     ) -> None:
         first_ns, last_ns = loud

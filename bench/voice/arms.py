@@ -27,6 +27,13 @@ FULL_WINDOW_S = 30.0
 PIPECATS_SILENCES = {"ask_at_ms": [200], "threshold": 0.5, "max_silence_ms": 3000, "go_ahead_ms": 200}
 
 
+def laid_over(base: str, run: Path, name: str, nodes: dict[str, dict[str, Any]]) -> list[str]:
+    """What runs a graph of this folder with some of its nodes changed."""
+    graph = {"include": str(ROOT / base), "name": name, "nodes": nodes}
+    (run / "graph.yaml").write_text(json.dumps(graph))  # JSON is YAML
+    return [sys.executable, "-m", "graph.cli", "run", "-q", str(run / "graph.yaml")]
+
+
 @dataclass(frozen=True)
 class Ours(Arm):
     """examples/fast.yaml without its history; `with_` changes parameters of nodes."""
@@ -43,9 +50,7 @@ class Ours(Arm):
         }
         for node, parameters in self.with_:
             nodes.setdefault(node, {})["with"] = parameters
-        graph = {"include": str(ROOT / "examples" / "fast.yaml"), "name": "voice", "nodes": nodes}
-        (run / "graph.yaml").write_text(json.dumps(graph))  # JSON is YAML
-        return [sys.executable, "-m", "graph.cli", "run", "-q", str(run / "graph.yaml")]
+        return laid_over("examples/fast.yaml", run, "voice", nodes)
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions)}

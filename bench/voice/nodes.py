@@ -46,12 +46,13 @@ class Asker(CaptureNode):
 class NotedFloor:
     """A source has no inputs, so it looks at what the other has written since it last looked."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "notes") -> None:
+        self._name = name
         self._seen = 0  # bytes of the notes
         self._floor = Floor()
 
     def __call__(self) -> Floor:
-        notes, self._seen = noted(folder(), self._seen)
+        notes, self._seen = noted(folder(), self._seen, self._name)
         for note in notes:
             if note["name"] == FIRST_AUDIO:
                 self._floor = self._floor._replace(began_ns=note["at_ns"])

@@ -53,17 +53,17 @@ Over: TypeAlias = Callable[[int, int, int, int, Floor], bool]  # number, now, as
 class Notes:
     """Written at once, for they may be read any time."""
 
-    def __init__(self) -> None:
-        self._file = os.open(folder() / "notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    def __init__(self, name: str = "notes") -> None:
+        self._file = os.open(folder() / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def take(self, name: str, at_ns: int, turn: int, revision: int = 0, text: str = "") -> None:
         note = Note(name=name, at_ns=at_ns, turn=turn, revision=revision, text=text)
         os.write(self._file, json.dumps(note).encode() + b"\n")
 
 
-def noted(run: Path, since: int = 0) -> tuple[list[Note], int]:
+def noted(run: Path, since: int = 0, name: str = "notes") -> tuple[list[Note], int]:
     """The notes from a position in their file on, and the position after them; a line that is being written comes next time."""
-    file = run / "notes"
+    file = run / name
     if not file.exists():
         return [], since
     with file.open("rb") as opened:

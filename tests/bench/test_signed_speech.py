@@ -24,6 +24,7 @@ def test_two_speakers_in_one_utterance_show() -> None:
 
 
 def test_what_is_short_or_quiet_has_no_words() -> None:
+    assert speakers(np.pad(signed(TONE, 3), 16_000)) == [3]
     assert words(np.pad(signed(TONE[:4000], 1), 16_000), 16_000) == ""
     assert words(np.full(16_000, 15, np.int16), 16_000) == ""
 
