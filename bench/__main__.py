@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.bargein.command import bargein
+from bench.isolation.command import isolation
 from bench.recover.command import recover
 from bench.sessions.command import sessions
 from bench.swap.command import swap
@@ -24,6 +25,7 @@ app.command()(recover)
 app.command()(swap)
 app.command()(voice)
 app.command()(bargein)
+app.command()(isolation)
 app.command()(sessions)
 
 if __name__ == "__main__":

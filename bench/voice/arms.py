@@ -41,7 +41,8 @@ class Ours(Arm):
     questions: Path = Path()  # a list of WAV files as JSON
     with_: tuple[tuple[str, dict[str, Any]], ...] = ()
 
-    def command(self, run: Path) -> list[str]:
+    def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
+        """What is laid over the example."""
         nodes: dict[str, dict[str, Any]] = {
             "capture": {"use": "bench.voice.nodes:Asker"},
             "metrics": {"use": "bench.voice.nodes:Recorder"},
@@ -50,7 +51,10 @@ class Ours(Arm):
         }
         for node, parameters in self.with_:
             nodes.setdefault(node, {})["with"] = parameters
-        return laid_over("examples/fast.yaml", run, "voice", nodes)
+        return nodes
+
+    def command(self, run: Path) -> list[str]:
+        return laid_over("examples/fast.yaml", run, "voice", self.nodes(run))
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions)}
@@ -63,6 +67,7 @@ class Pipecat(Arm):
     questions: Path = Path()
     window_s: float | None = None  # None: Pipecat's own Whisper service; else ours in its place, with this shortest window
     llm_threads: int = spare_threads()  # as many as our node takes
+    module: str = "bench.voice.pipecat_pipeline"
 
     def command(self, run: Path) -> list[str]:
         options = {
@@ -73,7 +78,7 @@ class Pipecat(Arm):
             "max_tokens": MAX_TOKENS,
             "window_s": self.window_s,
         }
-        return [str(PEERS / "pipecat" / "bin" / "python"), "-m", "bench.voice.pipecat_pipeline", json.dumps(options)]
+        return [str(PEERS / "pipecat" / "bin" / "python"), "-m", self.module, json.dumps(options)]
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions), "HF_HUB_OFFLINE": "1"}

@@ -53,8 +53,12 @@ Over: TypeAlias = Callable[[int, int, int, int, Floor], bool]  # number, now, as
 class Notes:
     """Written at once, for they may be read any time."""
 
-    def __init__(self, name: str = "notes") -> None:
-        self._file = os.open(folder() / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    def __init__(self, name: str = "notes", run: Path | None = None) -> None:
+        """:param run: the folder of the run; None: that of this process."""
+        self._file = os.open((run or folder()) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def close(self) -> None:
+        os.close(self._file)
 
     def take(self, name: str, at_ns: int, turn: int, revision: int = 0, text: str = "") -> None:
         note = Note(name=name, at_ns=at_ns, turn=turn, revision=revision, text=text)

@@ -1,0 +1,85 @@
+"""The conversations of bench/voice, each alone, with the neighbour, and with nodes that are killed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.isolation.killing import killing
+from bench.voice.arms import Conversing, Ours, Pipecat
+
+ALONE, NODE, NICED, KILLED = "voicegraph", "voicegraph, hog a node", "voicegraph, hog a niced node", "voicegraph, nodes killed"
+KEPT_KILLED = "voicegraph, nodes killed, at least once"
+KEPT = (("stt", "speech", "turn.utterance"), ("llm", "text", "stt.text"), ("tts", "text", "llm.tokens"))
+THEIRS, INSIDE, BESIDE = "Pipecat", "Pipecat, hog inside", "Pipecat, hog beside"
+
+
+@dataclass(frozen=True)
+class WithHog(Ours):
+    """The neighbour is a node."""
+
+    nice: int = 0
+
+    def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
+        hog = {"use": "bench.isolation.nodes:Hog", "in": {"audio": "capture.audio"}, "resources": {"nice": self.nice}}
+        return {**super().nodes(run), "hog": hog}
+
+
+@dataclass(frozen=True)
+class Killed(Ours):
+    """In every turn but the first a node is killed."""
+
+    kept: bool = False  # what a node has not done yet is kept for its next life; else the links are those of the example
+
+    def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
+        laid = super().nodes(run)
+        if self.kept:
+            for node, port, output in KEPT:
+                kept = {"from": output, "link": "queue", "delivery": "at_least_once"}
+                laid.setdefault(node, {}).setdefault("in", {})[port] = kept
+        return laid
+
+    @contextmanager
+    def prepared(self, run: Path) -> Iterator[None]:
+        with killing(run, [_length_ns(Path(file)) for file in json.loads(self.questions.read_text())]):
+            yield
+
+
+@dataclass(frozen=True)
+class HogBeside(Pipecat):
+    """The neighbour is another process of the machine."""
+
+    @contextmanager
+    def prepared(self, run: Path) -> Iterator[None]:
+        with super().prepared(run):
+            hog = subprocess.Popen([sys.executable, "-m", "bench.isolation.hog"], env=self.environment(run))
+            try:
+                yield
+            finally:
+                hog.kill()
+                hog.wait()
+
+
+def _length_ns(file: Path) -> int:
+    with wave.open(str(file)) as sound:
+        return int(sound.getnframes() * 1_000_000_000 // sound.getframerate())
+
+
+def arms(questions: Path) -> list[Conversing]:
+    return [
+        Ours(ALONE, questions=questions),
+        WithHog(NODE, questions=questions),
+        WithHog(NICED, questions=questions, nice=19),
+        Pipecat(THEIRS, questions=questions),
+        Pipecat(INSIDE, questions=questions, module="bench.isolation.pipecat_pipeline"),
+        HogBeside(BESIDE, questions=questions),
+        Killed(KILLED, questions=questions),
+        Killed(KEPT_KILLED, questions=questions, kept=True),
+    ]
