@@ -9,10 +9,12 @@ import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.isolation.killing import killing
+from bench.isolation.killing import kill
+from bench.meanwhile import meanwhile
 from bench.voice.arms import Conversing, Ours, Pipecat
 
 ALONE, NODE, NICED, KILLED = "voicegraph", "voicegraph, hog a node", "voicegraph, hog a niced node", "voicegraph, nodes killed"
@@ -48,7 +50,8 @@ class Killed(Ours):
 
     @contextmanager
     def prepared(self, run: Path) -> Iterator[None]:
-        with killing(run, [_length_ns(Path(file)) for file in json.loads(self.questions.read_text())]):
+        lengths_ns = [_length_ns(Path(file)) for file in json.loads(self.questions.read_text())]
+        with meanwhile(partial(kill, run, lengths_ns)):
             yield
 
 

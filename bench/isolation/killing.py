@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 from bench.recover.ends import now_ns
 from bench.voice.script import ASKED, Note, Notes, noted
@@ -47,20 +47,11 @@ def due(notes: Sequence[Note], lengths_ns: Sequence[int], at_ns: int) -> int | N
     return turn if VICTIMS[victim(turn)] in happened else None
 
 
-@contextmanager
-def killing(run: Path, lengths_ns: Sequence[int]) -> Iterator[None]:
-    """Meanwhile."""
-    ended = Event()
-    thread = Thread(target=_kill, args=(run, lengths_ns, ended), name="killing", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def kill(run: Path, lengths_ns: Sequence[int], ended: Event) -> None:
+    """In every turn but the first, until the run has ended.
 
-
-def _kill(run: Path, lengths_ns: Sequence[int], ended: Event) -> None:
+    :param lengths_ns: of the questions
+    """
     known: list[Note] = []
     seen, notes = 0, Notes(run=run)
     while not ended.wait(LOOK_S):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.bargein.arms import Asked
-from bench.sessions.watch import watched
+from bench.meanwhile import meanwhile
+from bench.sessions.watch import watch
 from bench.voice.arms import laid_over
 
 TAKES_MS = {"stt": 300, "llm": 200, "tts": 100}  # waited for, one utterance after the other, as a model's threads would take it
@@ -37,5 +39,5 @@ class Crowded(Asked):
 
     @contextmanager
     def prepared(self, run: Path) -> Iterator[None]:
-        with watched(run):
+        with meanwhile(partial(watch, run)):
             yield

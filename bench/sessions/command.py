@@ -15,7 +15,7 @@ import typer
 if TYPE_CHECKING:
     from bench.sessions.arms import Crowded
     from bench.sessions.figures import Crowd
-    from bench.voice.figures import Question, Turn
+    from bench.voice.figures import Question
 
 AT_ONCE = (1, 2, 4, 8)
 QUICK_AT_ONCE, QUICK_QUESTIONS = (1, 4), 3
@@ -119,28 +119,14 @@ def measure(arm: Crowded, questions: list[list[Question]]) -> Crowd:
 def rows() -> list[tuple[str, Callable[[list[Crowd]], str]]]:
     """What the table says of so many conversations."""
     from bench.interleaved import loads
-    from bench.voice.figures import p90
-
-    def latency(of: Callable[[list[float]], float], runs: list[Crowd]) -> str:
-        values = _latencies(runs)
-        return f"{of(values):.0f}" if values else ""
-
-    def count(happened: Callable[[Turn], bool], runs: list[Crowd]) -> str:
-        return str(sum(happened(turn) for run in runs for turn in run.turns))
+    from bench.voice.command import turn_rows
 
     def used(runs: list[Crowd]) -> str:
         found = [run.cores for run in runs if run.cores is not None]
         return f"{statistics.median(found):.2f}" if found else ""
 
     return [
-        ("turns", partial(count, lambda turn: True)),
-        ("latency, ms: median", partial(latency, statistics.median)),
-        ("latency, ms: p90", partial(latency, p90)),
-        ("latency, ms: most", partial(latency, max)),
-        ("turns missed", partial(count, lambda turn: turn.missed)),
-        ("turns cut", partial(count, lambda turn: turn.cut)),
-        ("turns split", partial(count, lambda turn: turn.split)),
-        ("turns doubled", partial(count, lambda turn: turn.doubled)),
+        *turn_rows(),
         ("another session's words", lambda runs: str(sum(run.mixed_up for run in runs))),
         ("processors in use", used),
         *loads(),
@@ -152,20 +138,16 @@ def compare(runs: dict[str, list[Crowd]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.voice.figures import p90
+    from bench.voice.figures import latencies, p90
 
     fewest, *more = runs
     wrong = sum(run.mixed_up + sum(turn.missed for turn in run.turns) for of_one in runs.values() for run in of_one)
     table = Table("", "figure", "aim", "")
     table.add_row("turns missed or mixed up", str(wrong), "0", "met" if wrong == 0 else "missed")
-    alone = _latencies(runs[fewest])
+    alone = latencies(runs[fewest])
     for name in more:
-        many = _latencies(runs[name])
+        many = latencies(runs[name])
         if alone and many:
             ratio = f"{statistics.median(many) / statistics.median(alone):.2f} {p90(many) / p90(alone):.2f}"
             table.add_row(f"latency, {name} / {fewest}: median, p90", ratio, "", "")
     Console().print(table)
-
-
-def _latencies(runs: list[Crowd]) -> list[float]:
-    return [turn.latency_ms for run in runs for turn in run.turns if turn.latency_ms is not None]

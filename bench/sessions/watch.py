@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 from bench.recover.ends import now_ns
 from bench.transport.processes import read_cpu, taking_part
@@ -15,20 +14,8 @@ EVERY_S = 1.0
 FILE = "processor"
 
 
-@contextmanager
-def watched(run: Path) -> Iterator[None]:
-    """Meanwhile the run's folder gets a line for each look: when, and the processor time so far (both ns)."""
-    ended = Event()
-    thread = Thread(target=_watch, args=(run, ended), name="watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _watch(run: Path, ended: Event) -> None:
+def watch(run: Path, ended: Event) -> None:
+    """Until the run has ended: its folder gets a line for each look: when, and the processor time so far (both ns)."""
     before, total = read_cpu(()), 0
     with (run / FILE).open("w", buffering=1) as file:
         while not ended.wait(EVERY_S):

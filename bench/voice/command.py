@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from bench.voice.arms import Comparison
-    from bench.voice.figures import Ratio, Session, Turn
+    from bench.voice.figures import Answered, Ratio, Session, Turn
 
 QUICK_QUESTIONS = 4
 
@@ -52,22 +52,34 @@ def voice(
 def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
     """What the table says of an arm's sessions."""
     from bench.interleaved import loads
-    from bench.voice.figures import STAGES, of_all, p90
+    from bench.voice.figures import STAGES, of_all
     from bench.word_error import total
 
     def stage(name: str, sessions: list[Session]) -> str:
         values = of_all(sessions, lambda turn: turn.stages_ms.get(name))
         return f"{statistics.median(values):.0f}" if values else ""
 
-    def latency(of: Callable[[list[float]], float], sessions: list[Session]) -> str:
-        values = of_all(sessions, lambda turn: turn.latency_ms)
-        return f"{of(values):.0f}" if values else ""
-
-    def count(happened: Callable[[Turn], bool], sessions: list[Session]) -> str:
-        return str(sum(happened(turn) for session in sessions for turn in session.turns))
-
     def word_error(sessions: list[Session]) -> str:
         return f"{100 * total(turn.error for session in sessions for turn in session.turns).rate:.1f}"
+
+    return [
+        *turn_rows(),
+        ("word error, %", word_error),
+        *((f"{name.replace('_', ' ')}, ms (median)", partial(stage, name)) for name in STAGES),
+        *loads(),
+    ]
+
+
+def turn_rows() -> list[tuple[str, Callable[[Sequence[Answered]], str]]]:
+    """What became of the turns, and how long they took."""
+    from bench.voice.figures import latencies, p90
+
+    def latency(of: Callable[[list[float]], float], sessions: Sequence[Answered]) -> str:
+        values = latencies(sessions)
+        return f"{of(values):.0f}" if values else ""
+
+    def count(happened: Callable[[Turn], bool], sessions: Sequence[Answered]) -> str:
+        return str(sum(happened(turn) for session in sessions for turn in session.turns))
 
     return [
         ("turns", partial(count, lambda turn: True)),
@@ -79,9 +91,6 @@ def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
         ("turns split", partial(count, lambda turn: turn.split)),
         ("turns missed", partial(count, lambda turn: turn.missed)),
         ("turns doubled", partial(count, lambda turn: turn.doubled)),
-        ("word error, %", word_error),
-        *((f"{name.replace('_', ' ')}, ms (median)", partial(stage, name)) for name in STAGES),
-        *loads(),
     ]
 
 

@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bench.voice.script import ASKED, Note
 from bench.word_error import WordError, word_error
@@ -51,6 +52,13 @@ class Session:
     turns: list[Turn]
     load: float  # of the machine over the minute before it
     others: float  # share of the machine's processor time that went to programs outside the session
+
+
+class Answered(Protocol):
+    """Anything that has turns."""
+
+    @property
+    def turns(self) -> list[Turn]: ...
 
 
 def turns(notes: Sequence[Note], questions: Sequence[Question]) -> list[Turn]:
@@ -127,6 +135,11 @@ def compared(ours: Sequence[Session], theirs: Sequence[Session], clean: bool) ->
     return Ratio(len(pairs), statistics.median(mine) / statistics.median(others), p90(mine) / p90(others))
 
 
-def of_all(sessions: Sequence[Session], value: Callable[[Turn], float | None]) -> list[float]:
+def latencies(sessions: Sequence[Answered]) -> list[float]:
+    """Of all turns that were answered, in milliseconds."""
+    return of_all(sessions, lambda turn: turn.latency_ms)
+
+
+def of_all(sessions: Sequence[Answered], value: Callable[[Turn], float | None]) -> list[float]:
     """A value of every turn that has it."""
     return [found for session in sessions for turn in session.turns if (found := value(turn)) is not None]
