@@ -113,12 +113,16 @@ def compare(runs: dict[str, list[Session]]) -> None:
     table = Table("", "ours", "aim", "", *(f"ours / {name}" for name in theirs))
     for name, of, at_most in figures:
         mine = _values(of, runs[OURS])
-        others = [_values(of, runs[their]) for their in theirs]
+        other = [_values(of, runs[their]) for their in theirs]
         if mine:
             ours = statistics.median(mine)
             met = "" if at_most is None else "met" if ours <= at_most else "missed"
-            ratios = [f"{ours / statistics.median(one):.2f}" if one else "" for one in others]
+            ratios = [f"{ours / statistics.median(one):.2f}" if one else "" for one in other]
             table.add_row(name, f"{ours:.0f}", "" if at_most is None else f"≤ {at_most}", met, *ratios)
+    lost, of_all = _lost(runs[OURS])
+    if of_all:
+        others = [f"{one} of {all_} of theirs" for one, all_ in (_lost(runs[their]) for their in theirs)]
+        table.add_row("replies lost to false alarms", f"{lost} of {of_all}", "0", "met" if lost == 0 else "missed", *others)
     Console().print(table)
 
 
@@ -139,6 +143,11 @@ def _told(of: Callable[[Interruption], float | None], sessions: list[Session]) -
 
 def _false(sessions: list[Session]) -> list[FalseAlarm]:
     return [one for session in sessions for one in session.alarms]
+
+
+def _lost(sessions: list[Session]) -> tuple[int, int]:
+    """Replies that false alarms cost, of so many false alarms."""
+    return sum(one.lost for one in _false(sessions)), len(_false(sessions))
 
 
 def _alarms(sort: str, sessions: list[Session]) -> str:

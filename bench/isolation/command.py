@@ -20,7 +20,7 @@ GROWS_AT_MOST = 0.5  # the aim: of what it grows inside Pipecat
 def isolation(
     rounds: Annotated[int, typer.Option(min=1, help="How often all questions are asked.")] = 2,
     questions: Annotated[int, typer.Option(min=1, max=39, help="In a round, beside one to warm up.")] = 10,
-    quick: Annotated[bool, typer.Option("--quick", help="One round of two, without what is niced or beside.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One round of two, without three arms: three minutes.")] = False,
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm; may be repeated. Default: all.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every turn to this file.")] = None,
     notes: Annotated[Path | None, typer.Option(help="Keep what was noted in every session in this folder.")] = None,

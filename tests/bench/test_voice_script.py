@@ -39,3 +39,10 @@ def test_where_no_reply_comes_patience_ends() -> None:
 def test_a_reply_that_was_interrupted_by_the_question_is_not_its_last() -> None:
     interrupted = {0: Floor(S + S // 2, S + 3 * S // 4)}
     assert asked_at(interrupted) == [QUIET_NS, QUIET_NS + S + PATIENCE_NS]
+
+
+def test_another_rule_may_say_when_the_next_comes() -> None:
+    at: list[int] = []
+    for _ in frames(SOUNDS, 0, Floor, lambda number, at_ns: at.append(at_ns), lambda number, now, asked, spoken, floor: True):
+        pass
+    assert at == [QUIET_NS, QUIET_NS + S]
