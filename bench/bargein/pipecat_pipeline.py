@@ -8,78 +8,22 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
-from pipecat.frames.frames import (
-    Frame,
-    InterruptionFrame,
-    LLMContextFrame,
-    LLMFullResponseEndFrame,
-    LLMFullResponseStartFrame,
-    TranscriptionFrame,
-    TTSAudioRawFrame,
-    TTSStartedFrame,
-    TTSStoppedFrame,
-)
+from pipecat.frames.frames import InterruptionFrame
 from pipecat.observers.base_observer import FramePushed
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.services.settings import STTSettings
-from pipecat.services.stt_service import SegmentedSTTService
-from pipecat.utils.time import time_now_iso8601
+from pipecat.processors.frame_processor import FrameDirection
 
 from bench.bargein.script import DROPPED, REPLY_MS, TAKES_MS, over
+from bench.pipecat_standins import Model, Replying, Transcriber
 from bench.recover.ends import folder, now_ns
-from bench.signed_speech import words
-from bench.square_wave import RATE_HZ, Ear, frames
-from bench.voice.pipecat_pipeline import Loudspeaker, Microphone, Observer, Session, converse
-from bench.voice.script import SAMPLE_RATE_HZ
-
-
-class Transcriber(SegmentedSTTService):
-    """Understands that there were words."""
-
-    def __init__(self) -> None:
-        super().__init__(settings=STTSettings(model=None, language="en"))
-
-    @property
-    def wants_wav_segments(self) -> bool:
-        return False
-
-    async def run_stt(self, audio: bytes) -> AsyncIterator[Frame]:
-        await asyncio.sleep(TAKES_MS / 1000)
-        if text := words(np.frombuffer(audio, "<i2"), SAMPLE_RATE_HZ):
-            yield TranscriptionFrame(text, self._user_id, time_now_iso8601(), "en", finalized=True)
-
-
-class Replying(FrameProcessor):
-    """Model and voice in one: answers everything it is asked to."""
-
-    _reply: asyncio.Task[None] | None = None
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InterruptionFrame) and self._reply is not None:
-            await self.cancel_task(self._reply)
-            self._reply = None
-        if isinstance(frame, LLMContextFrame):
-            self._reply = self.create_task(self._speak())
-        else:
-            await self.push_frame(frame, direction)
-
-    async def _speak(self) -> None:
-        await asyncio.sleep(2 * TAKES_MS / 1000)
-        await self.push_frame(LLMFullResponseStartFrame())
-        await self.push_frame(TTSStartedFrame())
-        for payload in frames(REPLY_MS):
-            await self.push_frame(TTSAudioRawFrame(payload, RATE_HZ, 1))
-        await self.push_frame(TTSStoppedFrame())
-        await self.push_frame(LLMFullResponseEndFrame())
-        self._reply = None
+from bench.square_wave import Ear
+from bench.voice.pipecat_pipeline import Loudspeaker, Microphone, Observer, Session, converse, put_together
+from bench.voice.script import questions
 
 
 class HeardLoudspeaker(Loudspeaker):
@@ -105,15 +49,17 @@ class InterruptionObserver(Observer):
 async def main(options: dict[str, Any]) -> None:
     session = Session()
     vad = VADParams() if options["start_secs"] is None else VADParams(start_secs=options["start_secs"])
-    await converse(
+    stt, llm, tts = (Model(TAKES_MS) for _ in range(3))
+    conversation = put_together(
         session,
-        Transcriber(),
-        [Replying()],
+        Microphone(session, questions(), over(options["alarms"])),
+        Transcriber(stt),
+        [Replying(llm, tts, REPLY_MS)],
         SileroVADAnalyzer(params=vad),
-        Microphone(session, over(options["alarms"])),
         HeardLoudspeaker(session),
         InterruptionObserver(session),
     )
+    await converse({session: conversation})
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""The default graph with stand-ins for its models, and so many conversations in it."""
+"""Many conversations in one graph of ours, and in one process of Pipecat's."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,16 +12,29 @@ from typing import Any
 
 from bench.bargein.arms import Asked
 from bench.meanwhile import meanwhile
+from bench.recover.arms import not_installed
+from bench.sessions.script import REPLY_MS, TAKES_MS
 from bench.sessions.watch import watch
+from bench.transport.arms.base import PEERS
 from bench.voice.arms import laid_over
-
-TAKES_MS = {"stt": 300, "llm": 200, "tts": 100}  # waited for, one utterance after the other, as a model's threads would take it
-REPLY_MS = 2000
 
 
 @dataclass(frozen=True)
 class Crowded(Asked):
+    """So many conversations."""
+
     sessions: int = 1
+
+    @contextmanager
+    def prepared(self, run: Path) -> Iterator[None]:
+        with meanwhile(partial(watch, run)):
+            yield
+
+
+@dataclass(frozen=True)
+class Ours(Crowded):
+    """The default graph with stand-ins for its models."""
+
     replicas: int = 1  # of each stand-in
 
     def command(self, run: Path) -> list[str]:
@@ -37,7 +51,15 @@ class Crowded(Asked):
         }
         return laid_over("pipelines.yaml", run, "sessions", nodes)
 
-    @contextmanager
-    def prepared(self, run: Path) -> Iterator[None]:
-        with meanwhile(partial(watch, run)):
-            yield
+
+@dataclass(frozen=True)
+class Pipecat(Crowded):
+    """A pipeline a conversation, all in one process."""
+
+    def command(self, run: Path) -> list[str]:
+        python = str(PEERS / "pipecat" / "bin" / "python")
+        return [python, "-m", "bench.sessions.pipecat_pipelines", json.dumps({"sessions": self.sessions})]
+
+    @property
+    def missing(self) -> str:
+        return not_installed("pipecat")

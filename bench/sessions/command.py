@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 AT_ONCE = (1, 2, 4, 8)
 QUICK_AT_ONCE, QUICK_QUESTIONS = (1, 4), 3
 LONGEST_HESITATION_S = 3.0
+PIPECAT = "Pipecat"
 
 
 def sessions(
@@ -29,6 +30,7 @@ def sessions(
     ] = None,
     questions: Annotated[int, typer.Option(min=1, max=38, help="Of each conversation, beside one to warm up.")] = 8,
     replicas: Annotated[int, typer.Option(min=1, max=8, help="Of transcriber, model and voice.")] = 1,
+    pipecat: Annotated[bool, typer.Option("--pipecat", help="Beside Pipecat with a pipeline a conversation.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="One round, 1 and 4 conversations: about a minute.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every turn to this file.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where the speech is kept. Default: the user's cache.")] = None,
@@ -42,17 +44,19 @@ def sessions(
     from platformdirs import user_cache_path
 
     from bench.interleaved import interleaved, show
-    from bench.sessions.arms import Crowded
+    from bench.sessions.arms import Ours, Pipecat
 
     numbers = sorted(set(at_once or (QUICK_AT_ONCE if quick else AT_ONCE)))
     if quick:
         rounds, questions = 1, min(questions, QUICK_QUESTIONS)
     with tempfile.TemporaryDirectory() as made:
         asked = prepare(Path(made), cache or user_cache_path("voicegraph") / "speech", max(numbers), questions + 1)
-        crowds = [
-            Crowded(f"{number} at once", sounds=_listed(Path(made), number, asked), sessions=number, replicas=replicas)
-            for number in numbers
-        ]
+        crowds: list[Crowded] = []
+        for number in numbers:
+            listed = _listed(Path(made), number, asked)
+            crowds.append(Ours(f"{number} at once", sounds=listed, sessions=number, replicas=replicas))
+            if pipecat:
+                crowds.append(Pipecat(f"{PIPECAT}, {number} at once", sounds=listed, sessions=number))
         known = [[question for question, _ in one] for one in asked]
         runs = interleaved(crowds, rounds, partial(measure, questions=known))
     show(runs, rows(), json_file)
@@ -99,7 +103,7 @@ def measure(arm: Crowded, questions: list[list[Question]]) -> Crowd:
     :raises RuntimeError: not all was asked.
     """
     from bench.sessions.figures import Crowd, of_session, steady
-    from bench.sessions.nodes import session_name
+    from bench.sessions.script import session_name
     from bench.sessions.watch import cores, looks
     from bench.voice.script import noted
     from bench.voice.sessions import Machine, held
@@ -140,14 +144,14 @@ def compare(runs: dict[str, list[Crowd]]) -> None:
 
     from bench.voice.figures import latencies, p90
 
-    fewest, *more = runs
-    wrong = sum(run.mixed_up + sum(turn.missed for turn in run.turns) for of_one in runs.values() for run in of_one)
+    ours, theirs = [name for name in runs if PIPECAT not in name], [name for name in runs if PIPECAT in name]
+    wrong = sum(run.mixed_up + sum(turn.missed for turn in run.turns) for name in ours for run in runs[name])
     table = Table("", "figure", "aim", "")
     table.add_row("turns missed or mixed up", str(wrong), "0", "met" if wrong == 0 else "missed")
-    alone = latencies(runs[fewest])
-    for name in more:
-        many = latencies(runs[name])
-        if alone and many:
-            ratio = f"{statistics.median(many) / statistics.median(alone):.2f} {p90(many) / p90(alone):.2f}"
-            table.add_row(f"latency, {name} / {fewest}: median, p90", ratio, "", "")
+    pairs = [(name, side[0]) for side in (ours, theirs) for name in side[1:]] + list(zip(ours, theirs, strict=False))
+    for name, other in pairs:
+        these, those = latencies(runs[name]), latencies(runs[other])
+        if these and those:
+            ratio = f"{statistics.median(these) / statistics.median(those):.2f} {p90(these) / p90(those):.2f}"
+            table.add_row(f"latency, {name} / {other}: median, p90", ratio, "", "")
     Console().print(table)

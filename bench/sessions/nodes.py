@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator
 from functools import partial
 
+from bench.sessions.script import session_name, shared_out
 from bench.voice.nodes import NotedFloor
 from bench.voice.script import ASKED, FRAME_SAMPLES, SAMPLE_RATE_HZ, Notes, frames, questions
 from graph.message import Mark, Message
@@ -13,10 +14,6 @@ from graph.node import NodeConfig, Runtime, Step, Until
 from nodes.capture.base import CaptureNode
 from nodes.kinds import AudioFrame
 from nodes.metrics.base import MetricsNode
-
-
-def session_name(number: int) -> str:
-    return f"session-{number}"
 
 
 class CrowdConfig(NodeConfig):
@@ -35,10 +32,8 @@ class Crowd(CaptureNode):
 
     def run(self) -> Iterator[Step]:
         sounds, began_ns = questions(), self.runtime.now_ns()
-        each = len(sounds) // self.config.sessions
-        talks = [
-            self._talk(number, sounds[number * each : (number + 1) * each], began_ns) for number in range(self.config.sessions)
-        ]
+        parts = shared_out(sounds, self.config.sessions)
+        talks = [self._talk(number, part, began_ns) for number, part in enumerate(parts)]
         for due_ns, number, start, payload in heapq.merge(*talks):
             yield Until(due_ns)
             if self._stopped:

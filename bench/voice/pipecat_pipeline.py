@@ -54,8 +54,8 @@ AUDIBLE_S16 = 300  # as in nodes/sink/reply_audio.py
 class Session:
     """What the parts of the pipeline know together."""
 
-    def __init__(self) -> None:
-        self.notes = Notes()
+    def __init__(self, name: str = "notes") -> None:
+        self.notes = Notes(name)
         self.context = LLMContext()
         self.turn = 0  # counted when the user begins to speak
         self.floor = Floor()
@@ -72,9 +72,10 @@ class Session:
 class Microphone(BaseInputTransport):
     """Asks in real time, and waits for each reply."""
 
-    def __init__(self, session: Session, over: Over | None = None) -> None:
+    def __init__(self, session: Session, sounds: list[bytes], over: Over | None = None) -> None:
         super().__init__(TransportParams(audio_in_enabled=True))
         self._session = session
+        self._sounds = sounds
         self._over = over
 
     async def start(self, frame: StartFrame) -> None:
@@ -84,7 +85,7 @@ class Microphone(BaseInputTransport):
 
     async def _pump(self) -> None:
         session = self._session
-        for due_ns, payload in frames(questions(), now_ns(), lambda: session.floor, session.asked, self._over):
+        for due_ns, payload in frames(self._sounds, now_ns(), lambda: session.floor, session.asked, self._over):
             await asyncio.sleep(max(0, due_ns - now_ns()) / 1e9)
             await self.push_audio_frame(InputAudioRawFrame(payload, SAMPLE_RATE_HZ, 1))
         session.done.set()
@@ -187,35 +188,40 @@ async def main(options: dict[str, Any]) -> None:
     )
     voice = Path(options["piper"])
     tts = PiperTTSService(download_dir=voice.parent, settings=PiperTTSService.Settings(voice=voice.stem))
-    await converse(session, stt(options), [llm, tts], SileroVADAnalyzer())
+    microphone = Microphone(session, questions())
+    await converse({session: put_together(session, microphone, stt(options), [llm, tts], SileroVADAnalyzer())})
 
 
-async def converse(
+def put_together(
     session: Session,
+    microphone: Microphone,
     stt: FrameProcessor,
     replying: list[FrameProcessor],
     vad: SileroVADAnalyzer,
-    microphone: Microphone | None = None,
     loudspeaker: Loudspeaker | None = None,
     observer: Observer | None = None,
-) -> None:
-    """Until all was asked."""
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
+) -> PipelineWorker:
+    """A conversation."""
     user, assistant = LLMContextAggregatorPair(session.context, user_params=LLMUserAggregatorParams(vad_analyzer=vad))
-    first, last = microphone or Microphone(session), loudspeaker or Loudspeaker(session)
-    worker = PipelineWorker(
-        Pipeline([first, stt, user, *replying, last, assistant]),
+    return PipelineWorker(
+        Pipeline([microphone, stt, user, *replying, loudspeaker or Loudspeaker(session), assistant]),
         observers=[observer or Observer(session)],
         enable_rtvi=False,
         enable_turn_tracking=False,
         idle_timeout_secs=None,
     )
+
+
+async def converse(conversations: dict[Session, PipelineWorker]) -> None:
+    """Until all was asked in all of them."""
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
     runner = WorkerRunner()
-    await runner.add_workers(worker)
+    await runner.add_workers(*conversations.values())
 
     async def end() -> None:
-        await session.done.wait()
+        for session in conversations:
+            await session.done.wait()
         await runner.cancel()
 
     ending = asyncio.create_task(end())

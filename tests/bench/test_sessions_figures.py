@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.sessions.figures import of_session, steady
+from bench.sessions.script import shared_out
 from bench.sessions.watch import cores
 from bench.voice.figures import Question
 from bench.voice.script import ASKED, Note
@@ -55,3 +56,7 @@ def test_processor_time_counts_while_all_talk() -> None:
     looks = [(0, 0), (10 * S, 5 * S), (20 * S, 10 * S), (30 * S, 25 * S), (40 * S, 99 * S)]
     assert cores(looks, 10 * S, 30 * S) == 1.0
     assert cores(looks, 11 * S, 29 * S) is None
+
+
+def test_every_session_gets_its_own_questions() -> None:
+    assert shared_out([b"a", b"b", b"c", b"d"], 2) == [[b"a", b"b"], [b"c", b"d"]]
