@@ -35,7 +35,7 @@ class SmartTurnConfig(NodeConfig):
     )
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
     go_ahead_ms: int = Field(
-        200,
+        96,
         ge=0,
         le=20_000,
         description="silence after which what was said goes ahead, unheard until it is confirmed; 0: never; needs `played`",
