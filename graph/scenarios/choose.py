@@ -23,7 +23,7 @@ def choose(paths: Sequence[Path], pattern: str | None, environment: Mapping[str,
     :raises SpecError: with every problem of every file.
     :raises NoScenario: there is none, or two have one name.
     """
-    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+    files = [file for path in paths for file in _files(path)]
     meant = [file for file in dict.fromkeys(files) if pattern is None or _fits(file.stem, pattern)]
     if not meant:
         told = f"no scenario fits '{pattern}'" if files else f"there is no scenario in {', '.join(map(str, paths))}"
@@ -43,6 +43,10 @@ def choose(paths: Sequence[Path], pattern: str | None, environment: Mapping[str,
             raise NoScenario(f"two scenarios have one name: {by_name[one.name]} and {one.path}")
         by_name[one.name] = one.path
     return found
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.yaml"), key=lambda file: file.stem) if path.is_dir() else [path]
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -85,10 +85,10 @@ def derive(held: Held, graph: Located) -> Located:
 def swapped(held: Held, graph: Located, swap: Mapping[str, Swap]) -> Located:
     """A derived graph with another version of a node."""
     ((name, how),) = swap.items()
-    who = {node: role for role, node in roles(held, graph).items()}
-    change: dict[str, Any] = {"with": {"version": 2}}
-    if not held.stands_in(who.get(name, "")):
-        change = {"with": how.parameters} | ({"use": how.use} if how.use else {})
+    node = graph.at(("nodes", name))
+    change: dict[str, Any] = {"with": how.parameters} | ({"use": how.use} if how.use else {})
+    if _use(node).startswith("scenario."):
+        change = {"with": {"version": 2}}
     return overlay(graph, _located({"nodes": {name: change}}, Place(str(held.file.path))))
 
 

@@ -80,7 +80,7 @@ class Scenario(Keys):
     roles: dict[Role, str] = Field({}, description="nodes that are not found by their `use` or name")
     pace: Literal["realtime", "fast"] = Field("realtime", description="fast: eight times as fast; nobody can be interrupted")
     room_db: float = Field(FLOOR_DB, ge=-90, le=0, description="the noise behind everything, relative to full scale")
-    listen: Duration = Field(3.0, description="how long the user goes on listening when nothing happens any more")
+    listen: Duration = Field(2.0, description="how long the user goes on listening when nothing happens any more")
     patience: Duration = Field(15.0, description="how long the user waits for what a step waits for, or for a reply")
     user: Script = Field(description="what the user does; of several sessions, by their names")
     models: StandIns = Field(default_factory=StandIns, description="what the stand-ins of the models do")

@@ -34,6 +34,7 @@ class SeenTurn:
         return {
             "turn": self.number,
             "heard": self.heard,
+            "written": self.written,
             "replied": self.replied,
             "interrupted": self.interrupted,
             "answers": self.answers,
@@ -75,7 +76,8 @@ def seen(lines: Iterable[Line]) -> Seen:
 
 def _turn(number: int, lines: list[Line], revision: int) -> SeenTurn:
     turn = SeenTurn(number, answers=sum(line["what"] == "reply.begins" for line in lines))
-    asked_ns = heard_ns = 0
+    asked_ns: int | None = None
+    heard_ns: int | None = None
     for line in lines:
         what = line["what"]
         if line["revision"] != revision:
@@ -89,9 +91,9 @@ def _turn(number: int, lines: list[Line], revision: int) -> SeenTurn:
         elif what == "last_spoken_sample":
             asked_ns = line["at_ns"]
         elif what == "first_audio":
-            heard_ns = heard_ns or line["at_ns"]
+            heard_ns = line["at_ns"] if heard_ns is None else heard_ns
         elif what == "prompt":
             turn.prompt = [one for one in json.loads(line["messages"]) if one["role"] != "system"]
-    if asked_ns and heard_ns:
+    if asked_ns is not None and heard_ns is not None:
         turn.latency_ms = (heard_ns - asked_ns) / 1e6
     return turn

@@ -22,9 +22,11 @@ from nodes.speech_audio import SAMPLE_RATE_HZ
 
 Sound: TypeAlias = NDArray[np.int16]
 
-COUGH_MS = (90, 140)  # two bursts, a short gap between them
-COUGH_GAP_MS = 110
-COUGH_PEAK = 0.4  # of full scale
+COUGH_MS = (80, 120)  # two bursts: a VAD hears speech in them, of less than a quarter of a second
+COUGH_GAP_MS = 60
+COUGH_HZ = (220, 198)  # the voice in each, at its beginning
+COUGH_PEAK = 0.5  # of full scale
+THROAT_HZ = ((650, 130, 1.0), (1100, 180, 0.7), (2500, 300, 0.3))  # formants of an open vowel: centre, width, share
 
 
 def sound_of(step: Step, speech: Path, room_db: float) -> Sound:
@@ -56,16 +58,24 @@ def in_room(sound: NDArray[np.float32], room_db: float) -> Sound:
 
 
 def cough() -> NDArray[np.float32]:
-    """Two bursts of breath through a throat: noise in the bands of an open vowel, that begins hard and dies away."""
-    parts: list[NDArray[np.float32]] = []
-    for number, ms in enumerate(COUGH_MS):
-        samples = ms * SAMPLE_RATE_HZ // 1000
-        spectrum = np.fft.rfft(np.random.default_rng(number).standard_normal(samples))
-        hz = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ)
-        formants = sum(np.exp(-(((hz - centre) / width) ** 2)) for centre, width in ((500, 150), (1500, 250), (2500, 400)))
-        burst = np.fft.irfft(spectrum * formants, samples) * np.exp(-np.arange(samples) / (samples / 3))
-        parts += [(burst * (COUGH_PEAK / np.abs(burst).max())).astype(np.float32), np.zeros(COUGH_GAP_MS * 16, np.float32)]
-    return np.concatenate(parts[:-1])
+    """Two bursts of breath and voice through a throat, that begin hard and die away."""
+    gap: NDArray[np.float32] = np.zeros(COUGH_GAP_MS * SAMPLE_RATE_HZ // 1000, np.float32)
+    first, second = (_burst(ms, hz, seed) for seed, (ms, hz) in enumerate(zip(COUGH_MS, COUGH_HZ, strict=True)))
+    return np.concatenate([first, gap, second])
+
+
+def _burst(ms: int, voice_hz: float, seed: int) -> NDArray[np.float32]:
+    samples = ms * SAMPLE_RATE_HZ // 1000
+    time = np.arange(samples) / SAMPLE_RATE_HZ
+    phase = np.cumsum(voice_hz * (1 - 0.25 * time / time[-1])) / SAMPLE_RATE_HZ
+    voice = np.sum([np.sin(2 * np.pi * k * phase) / k for k in range(1, 30)], axis=0)
+    breath = np.random.default_rng(seed).standard_normal(samples)
+    spectrum = np.fft.rfft(voice / np.abs(voice).max() + 0.3 * breath)
+    hz = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ)
+    throat = np.sum([share * np.exp(-(((hz - centre) / width) ** 2)) for centre, width, share in THROAT_HZ], axis=0)
+    envelope = np.minimum(1, np.arange(samples) / 160) * np.exp(-1.5 * np.arange(samples) / samples)
+    sound = np.fft.irfft(spectrum * throat, samples) * envelope
+    return (sound * (COUGH_PEAK / np.abs(sound).max())).astype(np.float32)
 
 
 def words_of(step: Step) -> list[str]:

@@ -57,29 +57,30 @@ class Track:
         self._reply_from: int | None = None  # where the reply has begun that is being heard
         self._reply_to = -1  # where a reply has ended last
         self._confirmed_at = -1
-        self._open: set[int] = set()  # turns that are confirmed and not answered yet
+        self._open: set[tuple[int, int]] = set()  # the turn and revision that is confirmed and not answered yet
+        self._ended: set[tuple[int, int]] = set()
 
     @property
     def position(self) -> int:
         """The first sample of the next frame."""
         return self._at
 
-    def reply_begins(self, turn: int) -> None:
+    def reply_begins(self) -> None:
         """The first sound of a reply is heard."""
         self._reply_from = self._quiet_from = self._at
-        self._open.discard(turn)
 
-    def reply_ends(self, turn: int) -> None:
+    def reply_ends(self, turn: int, revision: int) -> None:
         """The last one, as far as it was."""
+        self._ended.add((turn, revision))
         self._reply_from, self._reply_to = None, self._at
         self._happens()
-        self._open.discard(turn)
+        self._open.clear()
 
-    def confirmed(self, turn: int) -> None:
-        """A turn was held to be over."""
+    def confirmed(self, turn: int, revision: int) -> None:
+        """A turn was held to be over. Who hears the sink before the turn node hears its reply end first, if that is empty."""
         self._confirmed_at = self._at
         self._happens()
-        self._open.add(turn)
+        self._open = {(turn, revision)} - self._ended  # an earlier one is never answered
 
     def frame(self, samples: int, now_ns: int) -> Iterator[Cue | NDArray[np.int16]]:
         """What happens within the next frame: cues, then the frame; none where media time stands still."""
@@ -94,13 +95,14 @@ class Track:
         if self._impatient(now_ns):
             yield Cue("gave_up", self._parts[0].step)
             self._parts.clear()
-        if len(self._sound):
-            self._happens()
-        elif not self._parts and not self.over and self._done(now_ns):
+        heard = len(self._sound) > 0
+        if not (heard or self._parts or self.over) and self._done(now_ns):
             self.over = True
             yield Cue("over")
         if not self._still():
             yield self._next(samples)
+        if heard:
+            self._happens()
 
     def _next(self, samples: int) -> NDArray[np.int16]:
         frame: NDArray[np.int16] = np.take(self._room, np.arange(self._at, self._at + samples), mode="wrap")
@@ -124,7 +126,7 @@ class Track:
         return confirmed and self._since(self._confirmed_at) >= (when.after_confirmed or 0)
 
     def _impatient(self, now_ns: int) -> bool:
-        if self._waits_from is None or len(self._sound) or self._reply_from is not None:
+        if not self._parts or self._waits_from is None or len(self._sound) or self._reply_from is not None:
             return False
         return self._waited_s(self._waits_from, now_ns) > self._habits.patience
 

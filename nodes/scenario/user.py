@@ -31,7 +31,7 @@ class UserConfig(NodeConfig):
     speech: Path = Field(description="the folder of spoken texts; what is missing is made and kept there")
     room_db: float = Field(FLOOR_DB, description="the noise behind everything, relative to full scale")
     pace: Literal["realtime", "fast"] = "realtime"
-    listen_s: float = Field(3.0, description="how long it goes on listening when nothing happens any more")
+    listen_s: float = Field(2.0, description="how long it goes on listening when nothing happens any more")
     patience_s: float = Field(15.0, description="how long it waits for what a step waits for, or for a reply")
 
 
@@ -81,14 +81,14 @@ class User(CaptureNode):
     def on_played(self, message: Message[ReplyBegins | Played]) -> None:
         track = self._tracks.get(message.session)
         if track is not None and isinstance(message.body, ReplyBegins):
-            track.reply_begins(message.turn)
+            track.reply_begins()
         elif track is not None:
-            track.reply_ends(message.turn)
+            track.reply_ends(message.turn, message.revision)
 
     def on_turn(self, message: Message[TurnPending | TurnConfirmed]) -> None:
         track = self._tracks.get(message.session)
         if track is not None and isinstance(message.body, TurnConfirmed):
-            track.confirmed(message.turn)
+            track.confirmed(message.turn, message.revision)
 
     def on_due(self) -> Iterator[Step]:
         """The next frame of every session: it exists once its last sample was spoken."""
