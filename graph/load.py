@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,14 +41,13 @@ def load_spec(file: Path, overlays: Sequence[str], environment: Mapping[str, str
     return read_spec(tree, str(file), [*reader.problems, *unset])
 
 
-def laid_over(file: Path, over: Callable[[Located], Located], environment: Mapping[str, str]) -> Spec:
-    """Read a graph file, let something else be laid over it, and check the whole against the format.
+def read_tree(file: Path, environment: Mapping[str, str]) -> tuple[Located, list[Problem]]:
+    """A graph file with what it includes, unchecked, `${VAR}` still in it; and what is wrong so far.
 
     :raises SpecError: as `load_spec`.
     """
     reader = _Reader(environment)
-    tree, unset = substitute(over(reader.read(file)), environment)
-    return read_spec(tree, str(file), [*reader.problems, *unset])
+    return reader.read(file), reader.problems
 
 
 class _Reader:

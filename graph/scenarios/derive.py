@@ -22,6 +22,8 @@ RECORDED = (  # role, its output, the witness' input
     ("tts", "audio", "audio"),
 )
 CURTAIN, WITNESS = "curtain", "witness"
+LONGEST_S, LONGEST_OF_REAL_MODELS_S = 180.0, 600.0
+LEFT_ALONE_S = 60.0  # after that, a graph ends by itself
 PATIENCE_OF_REAL_MODELS = 3  # times: other work may run on the machine
 
 
@@ -34,6 +36,11 @@ class Held:
     speech: Path  # the folder of spoken texts
     real: bool = False  # with the real models
     record: bool = False  # what they say is written down
+
+    @property
+    def longest_s(self) -> float:
+        """A scenario that is not over by then has failed."""
+        return LONGEST_OF_REAL_MODELS_S if self.real else LONGEST_S
 
     @property
     def witnessed(self) -> Path:
@@ -112,7 +119,7 @@ def _actors(held: Held, who: Mapping[str, str]) -> dict[str, Any]:
         hears["turn"] = f"{who['turn']}.turn"
     user = {**script, "pace": scenario.pace, "listen_s": scenario.listen, "patience_s": patience}
     actors: dict[str, Any] = {
-        CURTAIN: {"use": "scenario.curtain"},
+        CURTAIN: {"use": "scenario.curtain", "with": {"longest_s": held.longest_s + LEFT_ALONE_S}},
         capture: {"use": "scenario.user", "in": hears, "with": user},
         sink: {"use": "sink.file", "in": {"user": f"{capture}.audio"}, "with": {"folder": str(held.folder / "out")}},
         WITNESS: {"use": "scenario.witness", "in": _witnessed(held, who), "with": {"file": str(held.witnessed)}},

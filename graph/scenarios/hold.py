@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,21 +19,22 @@ import msgspec
 from ruamel.yaml import YAML
 
 from graph.commands import Apply, CommandClient, CommandError, Stop
-from graph.load import laid_over
+from graph.errors import Problem
+from graph.load import read_tree
 from graph.plan import Plan
 from graph.planning import build
 from graph.registry import Registry
 from graph.rundir import RunDir
 from graph.scenarios.derive import Held, derive, swapped
 from graph.scenarios.judge import Difference, judge
-from graph.scenarios.recording import recording
+from graph.scenarios.recording import as_text, recording
 from graph.scenarios.steps import Swap
 from graph.scenarios.witnessed import Line, Seen, read_lines, seen
 from graph.source import Located, Place
+from graph.spec import read_spec
+from graph.yaml_text import substitute
 
 LOOK_S = 0.02
-LONGEST_S = 180.0  # a scenario that is not over by then has failed
-LONGEST_OF_REAL_MODELS_S = 600.0
 LEAVE_WITHIN_S = 30.0
 
 
@@ -58,22 +59,23 @@ class Ready:
 
     held: Held
     plan: Plan
-    tree: Located
+    tree: Located  # of the graph that is run; `${VAR}` still stand in it
+    environment: Mapping[str, str]
 
     @property
     def file(self) -> Path:
         return self.held.folder / "graph.yaml"
 
 
-def prepare(held: Held, environment: dict[str, str]) -> Ready:
+def prepare(held: Held, environment: Mapping[str, str]) -> Ready:
     """Plan the graph of a scenario, and write it down.
 
     :raises SpecError: with every problem of the graph and of what the scenario lays over it.
     """
-    spec = laid_over(held.file.graph, lambda graph: derive(held, graph), environment)
-    plan = build(spec, Registry.installed())
+    graph, problems = read_tree(held.file.graph, environment)
+    tree = derive(held, graph)
+    ready = Ready(held, _planned(held, tree, environment, problems), tree, environment)
     held.folder.mkdir(parents=True, exist_ok=True)
-    ready = Ready(held, plan, spec.tree)
     for step in (step for steps in held.file.scenario.user.values() for step in steps):
         if step.swap is not None:
             _swapped(ready, step.swap)  # what is wrong with it is told now
@@ -81,14 +83,17 @@ def prepare(held: Held, environment: dict[str, str]) -> Ready:
     yaml.default_flow_style = False
     yaml.allow_unicode = True
     with ready.file.open("w", encoding="utf-8") as file:
-        yaml.dump(spec.tree.data, file)
+        yaml.dump(tree.data, file)
     return ready
 
 
-def _swapped(ready: Ready, swap: dict[str, Swap]) -> Plan:
-    tree = ready.tree
-    spec = laid_over(ready.held.file.graph, lambda _: swapped(ready.held, tree, swap), {})
-    return build(spec, Registry.installed())
+def _planned(held: Held, tree: Located, environment: Mapping[str, str], problems: Sequence[Problem] = ()) -> Plan:
+    tree, unset = substitute(tree, environment)
+    return build(read_spec(tree, str(held.file.graph), [*problems, *unset]), Registry.installed())
+
+
+def _swapped(ready: Ready, swap: Mapping[str, Swap]) -> Plan:
+    return _planned(ready.held, swapped(ready.held, ready.tree, swap), ready.environment)
 
 
 def hold(ready: Ready, stopped: Event) -> Result:
@@ -107,8 +112,7 @@ def hold(ready: Ready, stopped: Event) -> Result:
     result.differences = [*holding.differences, *judged, *_after(ready, process)]
     result.seconds = time.monotonic() - began_s
     if ready.held.record and result.passed:
-        text = json.dumps(recording(lines), ensure_ascii=False, indent=1)
-        ready.held.file.recording.write_text(text + "\n", encoding="utf-8")
+        ready.held.file.recording.write_text(as_text(recording(lines)), encoding="utf-8")
     return result
 
 
@@ -124,8 +128,7 @@ class _Holding:
         self._done = 0  # lines
 
     def to_the_end(self) -> None:
-        longest_s = LONGEST_OF_REAL_MODELS_S if self._ready.held.real else LONGEST_S
-        until_s = time.monotonic() + longest_s
+        until_s = time.monotonic() + self._ready.held.longest_s
         over = False
         while self._process.poll() is None and not over and time.monotonic() < until_s:
             if self._stopped.wait(LOOK_S):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -44,6 +45,15 @@ def recording(lines: Iterable[Line]) -> dict[str, list[dict[str, Any]]]:
                 tts.append(of | {"text": line["text"]} | clause.pop(key))
             written[key] = at_ns
     return {"stt": stt, "llm": list(llm.values()), "tts": tts}
+
+
+def as_text(recorded: dict[str, list[dict[str, Any]]]) -> str:
+    """As JSON, a line for each thing that was said."""
+    roles = []
+    for role, said in recorded.items():
+        items = ",\n  ".join(json.dumps(one, ensure_ascii=False) for one in said)
+        roles.append(f'"{role}": [\n  {items}\n ]' if said else f'"{role}": []')
+    return "{\n " + ",\n ".join(roles) + "\n}\n"
 
 
 def _seconds(ns: int) -> float:

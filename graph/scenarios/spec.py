@@ -89,7 +89,7 @@ class Scenario(Keys):
 
 @dataclass(frozen=True)
 class ScenarioFile:
-    """A scenario as it was read."""
+    """A scenario as it was read; in the tree its `${VAR}` still stand."""
 
     path: Path
     tree: Located
@@ -117,8 +117,8 @@ def read_scenario(path: Path, environment: Mapping[str, str]) -> ScenarioFile:
 
     :raises SpecError: with every problem of the file.
     """
-    tree, problems = parse(file_text(path), str(path))
-    tree, unset = substitute(tree, environment)
+    raw, problems = parse(file_text(path), str(path))
+    tree, unset = substitute(raw, environment)
     problems += unset
     if not isinstance(tree.value, dict):
         raise SpecError([*problems, tree.place.problem(f"must be a mapping, not {tree.shown}", tree.text)])
@@ -131,7 +131,7 @@ def read_scenario(path: Path, environment: Mapping[str, str]) -> ScenarioFile:
     if problems:
         raise SpecError(in_order(problems))
     _check(scenario, tree)
-    return ScenarioFile(path, tree, scenario)
+    return ScenarioFile(path, raw, scenario)
 
 
 def _check(scenario: Scenario, tree: Located) -> None:

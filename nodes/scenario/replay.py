@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from graph.errors import NodeError
 
 Pieces: TypeAlias = list[tuple[float, str]]
 """Pieces of a reply, each with the seconds that it takes after the one before."""
@@ -19,9 +22,14 @@ class Replay:
     """A recording, or none. A revision that was not recorded is answered as the turn's last one was."""
 
     def __init__(self, path: Path | None) -> None:
+        """:raises NodeError: the file is no recording."""
         self._said: dict[str, list[dict[str, Any]]] = {}
-        if path is not None:
-            self._said = json.loads(path.read_text(encoding="utf-8"))
+        if path is None:
+            return
+        try:
+            self._said = msgspec.json.decode(path.read_bytes(), type=dict[str, list[dict[str, Any]]])
+        except msgspec.DecodeError as error:
+            raise NodeError(f"{path} is no recording ({error}): graph test --record writes it anew") from error
 
     def transcript(self, session: str, turn: int, revision: int) -> Transcript | None:
         """What was understood of a turn; None where that is not recorded."""

@@ -46,6 +46,10 @@ class ScenarioTts(SpeechNode):
         self.voice.now = message
         yield from super().on_text(message)
 
+    def _pause_ms(self, clause: str) -> int:
+        """What was recorded has its pause already."""
+        return 0 if self.voice.recorded(self._speakable(clause)) else super()._pause_ms(clause)
+
 
 class _Tone:
     """A `nodes.tts.speech.Voice`."""
@@ -59,6 +63,10 @@ class _Tone:
         self._replay = replay
         self._aborted = Event()
 
+    def recorded(self, text: str) -> tuple[float, float] | None:
+        """How many seconds a clause took, and lasted, in the recording of this turn."""
+        return None if self.now is None else self._replay.clause(self.now.session, self.now.turn, text)
+
     def synthesise(self, text: str) -> Iterator[Samples]:
         import numpy as np
 
@@ -68,7 +76,7 @@ class _Tone:
         turn = self.now.turn
         special = self._behaves.of(turn)
         after_s, lasts_s = self._behaves.delay_s(turn), len(text) * self._behaves.letter
-        if (recorded := self._replay.clause(self.now.session, turn, text)) is not None:
+        if (recorded := self.recorded(text)) is not None:
             after_s, lasts_s = recorded
         if self._aborted.wait(after_s):
             return

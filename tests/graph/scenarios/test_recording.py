@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from graph.scenarios.recording import recording
+import pytest
+
+from graph.errors import NodeError
+from graph.scenarios.recording import as_text, recording
 from nodes.scenario.replay import Replay
 
 from .lines import line
@@ -39,7 +41,7 @@ def test_each_says_what_it_said_as_long_after() -> None:
 
 def test_stand_ins_find_it_again(tmp_path: Path) -> None:
     file = tmp_path / "s.recording.json"
-    file.write_text(json.dumps(recording(LINES)))
+    file.write_text(as_text(recording(LINES)))
     replay = Replay(file)
     assert replay.transcript("default", 1, 1) == ("How many days are there?", 0.25)
     assert replay.transcript("default", 1, 7) == ("How many days are there?", 0.25), "as the last one"
@@ -48,3 +50,10 @@ def test_stand_ins_find_it_again(tmp_path: Path) -> None:
     assert replay.clause("default", 1, "There are seven.") == (0.3, 0.04)
     assert replay.clause("default", 1, "Others.") is None
     assert Replay(None).tokens("default", 1, 0) is None
+
+
+def test_a_file_that_is_no_recording(tmp_path: Path) -> None:
+    file = tmp_path / "s.recording.json"
+    file.write_text("")
+    with pytest.raises(NodeError, match=r"s\.recording\.json is no recording \(.*\): graph test --record writes it anew$"):
+        Replay(file)

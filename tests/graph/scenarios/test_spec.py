@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,13 @@ def told(folder: Path, text: str) -> list[str]:
     with pytest.raises(SpecError) as caught:
         read(folder, text)
     return [str(problem).removeprefix(f"{folder}/") for problem in caught.value.problems]
+
+
+def test_the_examples_of_the_documentation(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs/scenarios.md").read_text()
+    whole, models = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(read(tmp_path, whole).scenario.user["default"]) == 2
+    assert read(tmp_path, RIGHT + models).scenario.models.stt.turns.keys() == {2}
 
 
 def test_the_short_forms(tmp_path: Path) -> None:

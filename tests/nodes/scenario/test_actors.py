@@ -30,10 +30,10 @@ from .test_sounds import QUESTION, SPEECH, step
 SCRIPT: dict[str, list[Any]] = {"default": [{"say": QUESTION}]}
 
 
-def test_the_curtain_rises_and_falls_when_it_is_asked_to() -> None:
-    with Harness(Curtain) as curtain:
-        curtain.node.stop()
+def test_the_curtain_rises_and_falls_by_itself_in_the_end() -> None:
+    with Harness(Curtain, longest_s=5) as curtain:
         assert [sent.body for sent in curtain.run()] == [Begin()]
+        assert curtain.clock_ns == 5_000_000_000
 
 
 def due(user: Harness[User], frames: int) -> list[Any]:
@@ -143,6 +143,14 @@ def test_the_voice_lasts_as_long_as_its_letters() -> None:
         seconds, said = spoken(tts)
     assert seconds == pytest.approx(11 * 0.05 + 0.25, abs=0.05), "a pause follows a sentence"
     assert [one.text for one in said] == ["Seven days.", ""]
+
+
+def test_a_recorded_voice_lasts_as_long_as_the_real_one_did(tmp_path: Path) -> None:
+    file = tmp_path / "s.recording.json"
+    clause = {"session": "default", "turn": 1, "revision": 0, "text": "Seven days.", "after_s": 0.0, "lasts_s": 1.5}
+    file.write_text(json.dumps({"tts": [clause]}))
+    with Harness(ScenarioTts, recording=file) as tts:
+        assert spoken(tts)[0] == pytest.approx(1.5, abs=0.02)
 
 
 def test_the_voice_is_silent_or_fails() -> None:
