@@ -21,7 +21,7 @@ test: $(VENV)/.dev javascript ## run all tests
 	@$(GRAPH) models pull --all
 	@$(PY) -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
-scenarios: $(VENV)/.dev ## hold the scenarios of tests/scenarios with the real models: about ten minutes
+scenarios: $(VENV)/.dev ## hold the scenarios of tests/scenarios with the real models: about twelve minutes
 	@$(GRAPH) test tests/scenarios --real --keep out/scenarios
 
 lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict

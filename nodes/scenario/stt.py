@@ -41,8 +41,11 @@ class ScenarioStt(SttNode):
     _words: KnownWords
 
     def setup(self) -> None:
-        from nodes.scenario.known_words import KnownWords
-
+        """:raises VoicegraphError: a recording cannot be read, a text was never spoken and cannot be, a library is missing."""
+        try:
+            from nodes.scenario.known_words import KnownWords
+        except ImportError as error:
+            raise self.missing(error.name or "numpy") from error
         config = self.config
         self._words = KnownWords(config.script, config.speech, config.room_db)
         self._replay = Replay(config.recording)
