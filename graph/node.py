@@ -69,12 +69,16 @@ class Input(Generic[K]):
 
     An `interrupts` input is looked at between two steps of a running handler: a message on it makes everything of the
     same session with an older (turn, revision) stale; a stale handler is closed and what it had not said stays unsaid.
+    What comes on a `past` input tells of turns that are over, and is never stale.
     """
 
-    def __init__(self, *kinds: type[K], required: bool = True, interrupts: bool = False, doc: str = "") -> None:
+    def __init__(
+        self, *kinds: type[K], required: bool = True, interrupts: bool = False, past: bool = False, doc: str = ""
+    ) -> None:
         self.kinds: tuple[type[K], ...] = kinds
         self.required = required
         self.interrupts = interrupts
+        self.past = past
         self.doc = doc
         self.name = ""
 

@@ -61,7 +61,7 @@ def voice(
 def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
     """What the table says of an arm's sessions."""
     from bench.voice.figures import STAGES, of_all, p90
-    from bench.word_error import total
+    from graph.scenarios.word_error import total
 
     def stage(name: str, sessions: list[Session]) -> str:
         values = of_all(sessions, lambda turn: turn.stages_ms.get(name))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.voice.script import ASKED, Note
-from bench.word_error import WordError, word_error
+from graph.scenarios.word_error import WordError, word_error
 from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED
 
 STAGES = (TURN_CONFIRMED, TRANSCRIPT, FIRST_TOKEN, FIRST_CLAUSE, FIRST_AUDIO)

@@ -26,5 +26,7 @@ class LlmNode(Node):
     extra = "llm"
     text = Input(TranscriptFinal, Text)
     interrupt = Input(Interrupt, required=False, interrupts=True)
-    played = Input(ReplyBegins, Played, required=False, doc="from the sink: the history keeps what was heard of a reply")
+    played = Input(
+        ReplyBegins, Played, required=False, past=True, doc="from the sink: the history keeps what was heard of a reply"
+    )
     tokens = Output(Token)

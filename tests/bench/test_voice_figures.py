@@ -6,7 +6,7 @@ import pytest
 
 from bench.voice.figures import Question, Session, Turn, compared, p90, turns
 from bench.voice.script import ASKED, Note
-from bench.word_error import WordError
+from graph.scenarios.word_error import WordError
 from nodes.marks import FIRST_AUDIO, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED
 
 MS = 1_000_000

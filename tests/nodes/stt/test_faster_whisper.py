@@ -11,10 +11,10 @@ import pytest
 from pydantic import ValidationError
 
 import nodes.stt
-from bench.word_error import total, word_error
 from graph.errors import MissingExtra, ModelError, NodeError
 from graph.message import Message
 from graph.models import locate
+from graph.scenarios.word_error import total, word_error
 from graph.testing import Harness, Sent
 from nodes import marks
 from nodes.stt.faster_whisper import FasterWhisper, FasterWhisperConfig
