@@ -11,7 +11,7 @@ from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import PLAYED
 from nodes.sink.gate import Gate
 from nodes.tts.base import Spoken
-from nodes.turn.base import Interrupt, TurnConfirmed, TurnPending
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnOnTrial, TurnPending
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 SOFTLY_MS = 60  # that a reply goes on softly when somebody speaks, before it pauses
@@ -21,12 +21,20 @@ class SinkNode(Node):
     """Plays or writes the reply: `hear` is given what may be heard now, `cut` what may be heard no longer.
 
     Where it is told of turns (`turn`), nothing is heard before its turn is confirmed. Where it is told of speech (`speech`), a
-    reply goes on softly for `SOFTLY_MS` when somebody speaks and then pauses; if that was no interruption, it goes on.
+    reply goes on softly for `SOFTLY_MS` when somebody speaks and then pauses. It goes on in the next pause, or where that is on
+    trial, when the trial is over; whoever holds it dead, when the VAD says that the speech has ended.
     """
 
     extra = "audio"
     audio = Input(AudioFrame, Spoken)
-    turn = Input(TurnPending, TurnConfirmed, required=False, doc="nothing is heard before its turn is confirmed")
+    turn = Input(
+        TurnPending,
+        TurnConfirmed,
+        TurnOnTrial,
+        TurnDismissed,
+        required=False,
+        doc="nothing is heard before its turn is confirmed",
+    )
     speech = Input(
         SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD: a reply steps back while somebody speaks"
     )
@@ -36,6 +44,7 @@ class SinkNode(Node):
     def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
         super().__init__(config, runtime)
         self._gate = Gate()
+        self._on_trial: set[str] = set()  # sessions whose reply waits until it is known whether it was interrupted
         self._begun: tuple[str, int, int] = ("", 0, 0)  # the reply that was told of last
 
     @abstractmethod
@@ -57,21 +66,32 @@ class SinkNode(Node):
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
         if isinstance(message.body, SpeechStarted):
             self.step_back(message.session)
-        else:
+            return
+        if isinstance(message.body, SpeechEnded):
+            self._on_trial.discard(message.session)
+        if message.session not in self._on_trial:
             self.go_on(message.session)
 
     def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         if not self.runtime.connected("turn") or self._gate.passes(message):
             yield from self._heard(message)
 
-    def on_turn(self, message: Message[TurnPending | TurnConfirmed]) -> Iterator[Step]:
+    def on_turn(self, message: Message[TurnPending | TurnConfirmed | TurnOnTrial | TurnDismissed]) -> Iterator[Step]:
+        session = message.session
         if isinstance(message.body, TurnConfirmed):
-            for waiting in self._gate.confirm(message.session, message.turn, message.revision):
+            for waiting in self._gate.confirm(session, message.turn, message.revision):
                 yield from self._heard(waiting)
+        elif isinstance(message.body, TurnOnTrial):
+            self._on_trial.add(session)
+            self.step_back(session)
+        elif isinstance(message.body, TurnDismissed):
+            self._on_trial.discard(session)
+            self.go_on(session)
 
     def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
         self._gate.withdraw(message.session, message.turn, message.revision)
         yield from self.cut(message)
+        self._on_trial.discard(message.session)
         self.go_on(message.session)
 
     def _heard(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:

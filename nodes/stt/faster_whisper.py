@@ -85,7 +85,7 @@ class FasterWhisper(SttNode):
     def setup(self) -> None:
         """:raises VoicegraphError: the model is not here or cannot be loaded so, or does not know the language."""
         try:
-            from nodes.stt import fitted_whisper, transcriber
+            from nodes.stt import fitted_whisper, transcriber, trials
         except ImportError as error:
             raise self.missing("faster_whisper") from error
         config = self.config
@@ -115,6 +115,7 @@ class FasterWhisper(SttNode):
         shortest_s = fitted_whisper.MIN_WINDOW_S if config.window == "fit" else config.window
         self._transcriber = transcriber.Transcriber(whisper, options, shortest_s)
         self._transcriber.warm_up()
+        self._trials: trials.Trials[transcriber.Heard] = trials.Trials()
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
         """Transcribe an utterance; between a first and a second look at it there may be an interruption.
@@ -124,7 +125,9 @@ class FasterWhisper(SttNode):
         utterance = message.body
         if utterance.sample_rate != 16_000:
             raise NodeError(f"stt.faster_whisper takes audio at 16000 Hz, not at {utterance.sample_rate}")
-        heard = yield from self._transcriber.transcribe(message.payload)
+        heard = self._trials.take(message)
+        if heard is None:
+            heard = yield from self._transcriber.transcribe(message.payload)
         begin_ms = utterance.start * 1000 // utterance.sample_rate
         transcript = TranscriptFinal(
             text=heard.text,
@@ -133,6 +136,10 @@ class FasterWhisper(SttNode):
             start_ms=begin_ms + heard.sound.start_ms,
             end_ms=begin_ms + heard.sound.end_ms,
         )
+        if utterance.on_trial:
+            self._trials.keep(message, heard)
+            yield self.trial(transcript)
+            return
         self.mark(
             marks.TRANSCRIPT,
             text=heard.text,

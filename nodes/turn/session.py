@@ -65,7 +65,7 @@ class Session:
         self._audio.add(payload, begin, origin_ns)
         yield from self._proceed()
         if not self._waiting:
-            yield from self.taking.audible(self._audio.end - samples(VAD_LATE_MS))
+            yield from self.taking.heard_to(self._audio.end - samples(VAD_LATE_MS))
 
     def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Decision]:
         """Take in a speech event."""
@@ -77,6 +77,7 @@ class Session:
         while self._waiting:
             yield from self._decide(*self._waiting.popleft())
         yield from self._decide(SpeechEnded(self._audio.end, silence_ms=0), self.origin_ns)
+        yield from self.taking.finish()
 
     def spoken(self) -> Spoken | None:
         """What was said in the turn that was just confirmed; None when its audio never came."""
@@ -101,7 +102,7 @@ class Session:
         self.origin_ns = origin_ns
         for decision in self.taking.hear(event):
             if isinstance(decision, Ask):
-                yield self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
+                yield from self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
             else:
                 yield decision
 

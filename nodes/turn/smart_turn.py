@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import Field
 
 from graph.message import Message
 from graph.node import NodeConfig, Step
-from nodes.kinds import AudioFrame, Played, ReplyBegins
-from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
+from nodes.kinds import AudioFrame, Played, ReplyBegins, TranscriptFinal
+from nodes.marks import LAST_SPOKEN_SAMPLE, SPEECH_DISMISSED, TURN_CONFIRMED
 from nodes.model_file import model_file
 from nodes.sessions import Sessions
 from nodes.speech_audio import SAMPLE_RATE_HZ, fault
-from nodes.turn.base import Interrupt, TurnConfirmed, TurnNode, TurnPending, Utterance
-from nodes.turn.taking import Confirm, Decision, GoAhead, Pend, Rules, Withdraw
+from nodes.turn.backchannel import meant, own_list
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnNode, TurnOnTrial, TurnPending, Utterance
+from nodes.turn.taking import Confirm, Decision, Dismiss, GoAhead, Hold, Pend, Rules, Try, Withdraw
+from nodes.turn.trial import BargeIn, BargeInRules
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
@@ -23,6 +25,24 @@ if TYPE_CHECKING:
     from nodes.turn.session import Session, Spoken
 
 SESSIONS_REMEMBERED = 100  # at up to 3 MB with the default length of a turn
+
+
+class _About(TypedDict):
+    """Which turn a message belongs to."""
+
+    session: str
+    turn: int
+    revision: int
+    origin_ns: int
+
+
+def _about(name: str, session: Session) -> _About:
+    return {
+        "session": name,
+        "turn": session.taking.turn,
+        "revision": session.taking.revision,
+        "origin_ns": session.origin_ns,
+    }
 
 
 class SmartTurnConfig(NodeConfig):
@@ -40,8 +60,21 @@ class SmartTurnConfig(NodeConfig):
         le=20_000,
         description="silence after which what was said goes ahead, unheard until it is confirmed; 0: never; needs `played`",
     )
-    barge_in_ms: int = Field(
-        400, ge=0, le=20_000, description="speech that interrupts the reply that is being heard; 0: none does; needs `played`"
+    barge_in: BargeIn = Field(
+        "confirmed",
+        description="what interrupts a reply: off, nothing; immediate, speech of barge_in_ms; confirmed, words. Needs `played`,"
+        " and confirmed `words`, without which it is as immediate",
+    )
+    barge_in_ms: int = Field(400, ge=0, le=20_000, description="speech that interrupts a reply where its words are not known")
+    long_speech_ms: int = Field(
+        1500, ge=0, le=20_000, description="speech that interrupts a reply before its words are known; barge_in: confirmed"
+    )
+    words_within_ms: int = Field(
+        1500, ge=200, le=20_000, description="silence after which barge_in_ms decides if the words have not come"
+    )
+    min_words: int = Field(1, ge=1, le=20, description="that interrupt a reply, those of `backchannel` not counted")
+    backchannel: tuple[str, ...] | None = Field(
+        None, description="what interrupts nothing, such as [okay, i see]; unset: a list of the language that is spoken"
     )
     max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")
 
@@ -76,8 +109,10 @@ class SmartTurn(TurnNode):
             raise self.missing((error.name or "a library").partition(".")[0]) from error
         self.judge = SmartTurnJudge(file)
         told = self.runtime.connected("played")
-        go_ahead_ms, barge_in_ms = (config.go_ahead_ms, config.barge_in_ms) if told else (0, 0)
-        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in_ms, told)
+        how = "immediate" if config.barge_in == "confirmed" and not self.runtime.connected("words") else config.barge_in
+        barge_in = BargeInRules(how, config.barge_in_ms, config.long_speech_ms, config.words_within_ms)
+        go_ahead_ms = config.go_ahead_ms if told else 0
+        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in, told)
         self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
 
     def in_turn(self) -> Collection[str]:
@@ -122,6 +157,13 @@ class SmartTurn(TurnNode):
                 "a reply was heard before the turn was confirmed: connect the sink's input `turn`, or set go_ahead_ms to 0"
             )
 
+    def on_words(self, message: Message[TranscriptFinal]) -> Iterator[Step]:
+        """What was said while a reply is heard: the words decide whether it goes on."""
+        session, body = self._sessions.of(message.session), message.body
+        listening = own_list(self.config.backchannel, body.language)
+        decisions = session.taking.said(message.turn, message.revision, meant(body.text, listening) >= self.config.min_words)
+        yield from self._tell(message.session, session, iter(decisions), body.text)
+
     def drain(self) -> Iterator[Step]:
         """Confirm the turns that are still open."""
         for name, session in self._sessions.items():
@@ -131,37 +173,34 @@ class SmartTurn(TurnNode):
         for name, session in self._sessions.surplus():
             yield from self._tell(name, session, session.finish())
 
-    def _tell(self, name: str, session: Session, decisions: Iterator[Decision]) -> Iterator[Step]:
+    def _tell(self, name: str, session: Session, decisions: Iterator[Decision], words: str = "") -> Iterator[Step]:
         for decision in decisions:
-            taking = session.taking
+            taking, about = session.taking, _about(name, session)
             if isinstance(decision, Confirm):
                 yield from self._confirm(name, session, decision)
-            elif isinstance(decision, GoAhead):
-                yield from self._say(name, session, session.spoken())
+            elif isinstance(decision, GoAhead | Try):
+                yield from self._say(name, session, session.spoken(), on_trial=isinstance(decision, Try))
             elif isinstance(decision, Withdraw):
-                yield self.interrupt(
-                    Interrupt(decision.reason),
+                yield self.interrupt(Interrupt(decision.reason), **about)
+            elif isinstance(decision, Pend):
+                yield self.turn(TurnPending(decision.probability, taking.silence_ms), **about)
+            elif isinstance(decision, Hold):
+                yield self.turn(TurnOnTrial(), **about)
+            elif isinstance(decision, Dismiss):
+                self.mark(
+                    SPEECH_DISMISSED,
                     session=name,
                     turn=taking.turn,
                     revision=taking.revision,
-                    origin_ns=session.origin_ns,
+                    text=words,
+                    spoken_ms=decision.spoken_ms,
                 )
-            elif isinstance(decision, Pend):
-                pending = TurnPending(decision.probability, taking.silence_ms)
-                yield self.turn(pending, session=name, turn=taking.turn, revision=taking.revision, origin_ns=session.origin_ns)
+                yield self.turn(TurnDismissed(), **about)
 
-    def _say(self, name: str, session: Session, spoken: Spoken | None) -> Iterator[Step]:
-        taking = session.taking
+    def _say(self, name: str, session: Session, spoken: Spoken | None, on_trial: bool = False) -> Iterator[Step]:
         if spoken is not None:
-            utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ)
-            yield self.utterance(
-                utterance,
-                spoken.payload,
-                session=name,
-                turn=taking.turn,
-                revision=taking.revision,
-                origin_ns=session.origin_ns,
-            )
+            utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ, on_trial)
+            yield self.utterance(utterance, spoken.payload, **_about(name, session))
 
     def _confirm(self, name: str, session: Session, confirm: Confirm) -> Iterator[Step]:
         taking, origin_ns = session.taking, session.origin_ns

@@ -254,3 +254,18 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_sample_rate_is_refused(base: Harness[FasterWhisper]) -> None:
     with pytest.raises(NodeError, match="16000 Hz, not at 8000"):
         base.feed("speech", Utterance(start=0, sample_rate=8000), pcm(noise(1)))
+
+
+@pytest.mark.models
+def test_an_utterance_on_trial_is_transcribed_once_and_marked_when_it_counts(
+    base: Harness[FasterWhisper], recording: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, samples = next(stretches(recording))
+    marked = len(base.marks)
+    (tried,) = base.feed("speech", Utterance(start, on_trial=True), pcm(samples), session="s", turn=4)
+    assert (tried.port, tried.turn) == ("trial", 4)
+    assert len(base.marks) == marked
+    monkeypatch.setattr(base.node._transcriber, "transcribe", None)
+    (final,) = base.feed("speech", Utterance(start), pcm(samples), session="s", turn=4)
+    assert (final.port, final.body) == ("text", tried.body)
+    assert [m.mark.name for m in base.marks[marked:]] == [marks.TRANSCRIPT]

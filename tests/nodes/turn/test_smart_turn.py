@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ import nodes.turn
 from graph.errors import MissingExtra, NodeError
 from graph.message import Kind
 from graph.testing import Harness, Marked, Sent
-from nodes.kinds import AudioFrame
+from nodes.kinds import AudioFrame, ReplyBegins, TranscriptFinal
 from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
-from nodes.turn.base import TurnConfirmed, TurnPending, Utterance
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnOnTrial, TurnPending, Utterance
 from nodes.turn.smart_turn import SESSIONS_REMEMBERED, SmartTurn
 from nodes.vad.base import SpeechPaused, SpeechStarted
 from nodes.vad.silero import SileroVad
@@ -222,3 +223,59 @@ def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MissingExtra) as told:
         Harness(SmartTurn)
     assert str(told.value) == "SmartTurn needs faster_whisper, which is not installed: pip install 'voicegraph[turn]'"
+
+
+@contextmanager
+def replied(inputs: Sequence[str] = ("played", "words"), **config: Any) -> Iterator[Harness[SmartTurn]]:
+    """A turn was taken, and its reply is heard; loud audio of 8 s has come."""
+    with Harness(SmartTurn, inputs=inputs, **config) as turn:
+        turn.node.judge = sure
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416)):
+            turn.feed(port, body, payload, origin_ns=origin_ns)
+        turn.feed("played", ReplyBegins(), turn=1)
+        turn.sent.clear()
+        turn.marks.clear()
+        yield turn
+
+
+SPEECH = SpeechStarted(2 * RATE_HZ, 2 * RATE_HZ - 4096)
+PAUSE = SpeechPaused(int(2.5 * RATE_HZ), 224)
+
+
+def kinds(sent: list[Sent]) -> list[tuple[type, int, int]]:
+    return [(type(s.body), s.turn, s.revision) for s in sent]
+
+
+def test_words_interrupt_a_reply_and_the_same_utterance_goes_ahead() -> None:
+    with replied() as turn:
+        assert kinds(turn.feed("speech", SPEECH)) == [(TurnOnTrial, 2, 0)]
+        [tried] = turn.feed("speech", PAUSE)
+        assert tried.body == Utterance(SPEECH.keep_from, on_trial=True)
+        interrupt, ahead = turn.feed("words", TranscriptFinal("Okay, stop.", "en"), turn=2)
+        assert (interrupt.body, interrupt.turn, interrupt.revision) == (Interrupt("barge-in"), 2, 0)
+        assert (ahead.body, ahead.turn, ahead.revision) == (Utterance(SPEECH.keep_from), 2, 0)
+        assert ahead.payload == tried.payload
+
+
+def test_a_backchannel_is_dismissed_and_marked_on_the_turn_that_goes_on() -> None:
+    with replied() as turn:
+        turn.feed("speech", SPEECH)
+        turn.feed("speech", PAUSE)
+        assert kinds(turn.feed("words", TranscriptFinal("Mm-hmm.", "en"), turn=2)) == [(TurnDismissed, 1, 0)]
+        [marked] = turn.marks
+        assert (marked.turn, marked.mark.fields) == (1, {"text": "Mm-hmm.", "spoken_ms": 500})
+        assert not turn.node.in_turn()
+
+
+def test_how_many_words_it_takes_and_which_do_not_count_can_be_told() -> None:
+    for config in ({"min_words": 2}, {"backchannel": ("stop",)}):
+        with replied(**config) as turn:
+            turn.feed("speech", SPEECH)
+            turn.feed("speech", PAUSE)
+            assert kinds(turn.feed("words", TranscriptFinal("Stop.", "en"), turn=2)) == [(TurnDismissed, 1, 0)]
+
+
+def test_who_is_not_told_of_words_goes_by_length() -> None:
+    with replied(inputs=("played",)) as turn:
+        assert kinds(turn.feed("speech", SPEECH) + turn.feed("speech", PAUSE)) == [(Interrupt, 2, 0), (Utterance, 2, 0)]
+        assert not turn.sent[-1].body.on_trial
