@@ -35,6 +35,9 @@ _SIZES = {
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
 
+# With this in front Whisper writes a hum as one; without it, as nonsense that would interrupt (docs/decisions/0022).
+HUMS = {"en": "Mm-hm. Uh-huh. Hmm. Yeah. Okay."}
+
 
 class FasterWhisperConfig(NodeConfig):
     """Parameters of stt.faster_whisper."""
@@ -54,6 +57,11 @@ class FasterWhisperConfig(NodeConfig):
         description="seconds of audio the encoder looks at, at least; fit: as many as the utterance needs; 30: always all",
     )
     prompt: str | None = Field(None, description="text before the utterance: names and spellings to expect, a style")
+    trial_prompt: str | None = Field(
+        None,
+        description='the same, before an utterance on trial: a hum is then written as "Mm-hm.", not as nonsense;'
+        " unset: the prompt, and hums where the language is en",
+    )
     no_speech_threshold: float = Field(
         0.5,
         ge=0,
@@ -115,6 +123,7 @@ class FasterWhisper(SttNode):
         shortest_s = fitted_whisper.MIN_WINDOW_S if config.window == "fit" else config.window
         self._transcriber = transcriber.Transcriber(whisper, options, shortest_s)
         self._transcriber.warm_up()
+        self._trial_prompt = _trial_prompt(config)
         self._trials: trials.Trials[transcriber.Heard] = trials.Trials()
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
@@ -127,7 +136,7 @@ class FasterWhisper(SttNode):
             raise NodeError(f"stt.faster_whisper takes audio at 16000 Hz, not at {utterance.sample_rate}")
         heard = self._trials.take(message)
         if heard is None:
-            heard = yield from self._transcriber.transcribe(message.payload)
+            heard = yield from self._transcriber.transcribe(message.payload, self._trial_prompt if utterance.on_trial else None)
         begin_ms = utterance.start * 1000 // utterance.sample_rate
         transcript = TranscriptFinal(
             text=heard.text,
@@ -148,3 +157,10 @@ class FasterWhisper(SttNode):
             doubt=heard.doubt,
         )
         yield self.text(transcript)
+
+
+def _trial_prompt(config: FasterWhisperConfig) -> str | None:
+    """What comes before an utterance on trial; None: what comes before any other."""
+    if config.trial_prompt is not None:
+        return config.trial_prompt
+    return " ".join(filter(None, (config.prompt, HUMS.get(config.language or "")))) or None
