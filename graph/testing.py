@@ -57,6 +57,7 @@ class Harness(Generic[N]):
     marks: list[Marked] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __init__(
         self, cls: type[N], *, clock_ns: int | None = 0, setup: bool = True, inputs: Collection[str] = (), **config: Any
@@ -66,6 +67,7 @@ class Harness(Generic[N]):
         self.clock_ns = clock_ns
         self.instance = "test"
         self.sent, self.marks, self.warnings, self.statuses = [], [], [], []
+        self.kept = {}
         self._inputs = inputs
         self._message: Message[Any] = Message(Mark("", 0))
         self._runner = asyncio.Runner()
@@ -155,6 +157,9 @@ class Harness(Generic[N]):
 
     def status(self, text: str) -> None:
         self.statuses.append(text)
+
+    def keep(self) -> None:
+        self.kept = self.node.snapshot()
 
     def resume(self) -> int:
         return 0

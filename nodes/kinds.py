@@ -59,3 +59,4 @@ class Played(Kind, frozen=True, omit_defaults=True):
     samples: int = 0
     sample_rate: int = 0  # Hz
     interrupted: bool = False
+    cause: str = ""  # why there was no reply, or not all of it, other than that it was interrupted

@@ -16,5 +16,6 @@ PLAYED = "played"  # sink: the last sample of the reply has left; fields: text, 
 SPEECH_DISMISSED = (
     "speech_dismissed"  # turn: what was said while the reply is heard was no interruption; fields: text, spoken_ms
 )
+TURN_FAILED = "turn_failed"  # turn: there was no reply, or not all of it was heard; fields: cause
 
 ORDER = (LAST_SPOKEN_SAMPLE, TURN_CONFIRMED, TRANSCRIPT, FIRST_TOKEN, FIRST_CLAUSE, FIRST_AUDIO, REPLY, PLAYED)

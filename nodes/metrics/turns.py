@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graph.message import Mark, Message
+from nodes.marks import TURN_FAILED
 
 
 @dataclass(slots=True)
@@ -19,11 +20,13 @@ class Turn:
     def add(self, mark: Mark, revision: int) -> bool:
         """Note a mark; False where nothing came of it.
 
-        Of marks of one name the first counts (the first token, the first audio), and a newer revision begins anew.
+        Of marks of one name the first counts (the first token, the first audio), and a newer revision begins anew; but after
+        a turn has failed there may only be an apology.
         """
         if revision > self.revision:
             self.revision = revision
-            self.marks.clear()
+            if TURN_FAILED not in self.marks:
+                self.marks.clear()
         if revision < self.revision or mark.name in self.marks:
             return False
         self.marks[mark.name] = mark

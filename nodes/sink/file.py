@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 import msgspec
@@ -15,7 +15,7 @@ from graph.message import DEFAULT_SESSION, Message
 from graph.node import Input, NodeConfig, Runtime, Step
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SOFTLY_MS, SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkConfig, SinkNode
 from nodes.sink.reply import Reply
 from nodes.sink.writing import writing
 from nodes.stt.base import TranscriptFinal
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nodes.sink.timeline import Placed, Timeline
 
 
-class FileSinkConfig(NodeConfig):
+class FileSinkConfig(SinkConfig):
     folder: Path = Field(Path("out"), description="where conversation.wav and turns.jsonl are written; made where missing")
     sample_rate: int = Field(24_000, ge=8_000, le=192_000, description="Hz, of the WAV file; both sides are resampled to it")
 
@@ -49,7 +49,7 @@ class FileSink(SinkNode):
     A session gets a file of its own: conversation.wav for the default one, conversation-<session>.wav for others.
     """
 
-    Config = FileSinkConfig
+    Config: ClassVar[type[NodeConfig]] = FileSinkConfig
     config: FileSinkConfig
     replaceable = False  # its files are being written
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from graph.message import Message
 from graph.node import NodeConfig, Outgoing, Runtime, Step, Until
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SOFTLY_MS, SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkConfig, SinkNode
 from nodes.sink.playback import PlaybackQueue, Track
 from nodes.sink.reply import Reply
 from nodes.sound_device import find_device, load_sounddevice
@@ -29,7 +29,7 @@ POLL_NS = 10_000_000  # how late the end of a reply may be told
 Key = tuple[str, int, int]  # session, turn, revision
 
 
-class SpeakerConfig(NodeConfig):
+class SpeakerConfig(SinkConfig):
     device: int | str | None = Field(None, description="index, name or part of the name; the system's default where not given")
     sample_rate: int | None = Field(None, ge=8_000, description="Hz, at which the device is opened; its own where not given")
 
@@ -47,7 +47,7 @@ class Playing:
 class SpeakerSink(SinkNode):
     """Plays the reply on a loudspeaker, and tells when it was heard and how much of it."""
 
-    Config = SpeakerConfig
+    Config: ClassVar[type[NodeConfig]] = SpeakerConfig
     config: SpeakerConfig
     extra = "microphone"
 
@@ -96,7 +96,7 @@ class SpeakerSink(SinkNode):
             playing.reply.say(message.body)
             if playing.reply.complete:
                 self._add(playing, playing.audio.finish().tobytes())
-                self.due_ns = self.due_ns or self.runtime.now_ns() + POLL_NS
+                self.wake(self.runtime.now_ns() + POLL_NS)
         yield from ()
 
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
@@ -118,6 +118,7 @@ class SpeakerSink(SinkNode):
 
         :raises NodeError: the device has gone.
         """
+        yield from super().on_due()
         for playing in [one for one in self._playing.values() if one.reply.complete]:
             self._mark_first(playing)
             if playing.track.played(self.runtime.now_ns()):
@@ -125,7 +126,7 @@ class SpeakerSink(SinkNode):
             elif not self._stream.active:
                 raise NodeError(f"output device '{self._device.name}' has stopped: was it unplugged?")
             else:
-                self.due_ns = self.runtime.now_ns() + POLL_NS
+                self.wake(self.runtime.now_ns() + POLL_NS)
 
     def drain(self) -> Iterator[Step]:
         """Hear out what is still to be heard."""

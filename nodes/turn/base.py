@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.kinds import AudioFrame, Played, ReplyBegins, TranscriptFinal
+from nodes.kinds import AudioFrame, Played, ReplyBegins, Text, TranscriptFinal
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 
@@ -42,6 +42,16 @@ class TurnDismissed(Kind, frozen=True, omit_defaults=True):
     kind: ClassVar[str] = "turn.dismissed"
 
 
+class TurnFailed(Kind, frozen=True, omit_defaults=True):
+    """The turn has ended without a reply, or with a part of one; the header's revision is one that nobody works on.
+
+    What is still said in it, an apology, may be heard.
+    """
+
+    kind: ClassVar[str] = "turn.failed"
+    cause: str
+
+
 class Utterance(Kind, frozen=True, omit_defaults=True):
     """What the user said in a turn; the payload is its samples, s16 little-endian mono, pre-roll included.
 
@@ -75,6 +85,7 @@ class TurnNode(Node):
     words = Input(
         TranscriptFinal, required=False, doc="from the transcriber's `trial`: what is said while a reply is heard decides"
     )
-    turn = Output(TurnPending, TurnConfirmed, TurnOnTrial, TurnDismissed)
+    turn = Output(TurnPending, TurnConfirmed, TurnOnTrial, TurnDismissed, TurnFailed)
     utterance = Output(Utterance)
+    apology = Output(Text, doc="for the voice: what is said where a turn has failed")
     interrupt = Output(Interrupt)

@@ -37,6 +37,8 @@ class Session:
         self.taking = TurnTaking(rules)
         self.origin_ns = 0  # of the event that led to the newest decision
         self.warned = False  # of frames that cannot be heard
+        self.due_ns = 0  # when a reply that did not come until then is given up; 0: none is awaited
+        self.failed = 0  # the turn that failed last
         self._judge = judge
         self._max_turn = samples(max_turn_ms)
         self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))

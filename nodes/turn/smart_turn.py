@@ -9,13 +9,14 @@ from pydantic import Field
 
 from graph.message import Message
 from graph.node import NodeConfig, Step
-from nodes.kinds import AudioFrame, Played, ReplyBegins, TranscriptFinal
-from nodes.marks import LAST_SPOKEN_SAMPLE, SPEECH_DISMISSED, TURN_CONFIRMED
+from nodes.causes import NOT_HEARD, NOTHING_TO_SAY, QUIET
+from nodes.kinds import AudioFrame, Played, ReplyBegins, Text, TranscriptFinal
+from nodes.marks import LAST_SPOKEN_SAMPLE, SPEECH_DISMISSED, TURN_CONFIRMED, TURN_FAILED
 from nodes.model_file import model_file
 from nodes.sessions import Sessions
 from nodes.speech_audio import SAMPLE_RATE_HZ, fault
 from nodes.turn.backchannel import meant, own_list
-from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnNode, TurnOnTrial, TurnPending, Utterance
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnNode, TurnOnTrial, TurnPending, Utterance
 from nodes.turn.taking import Confirm, Decision, Dismiss, GoAhead, Hold, Pend, Rules, Try, Withdraw
 from nodes.turn.trial import BargeIn, BargeInRules
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
@@ -76,6 +77,15 @@ class SmartTurnConfig(NodeConfig):
     backchannel: tuple[str, ...] | None = Field(
         None, description="what interrupts nothing, such as [okay, i see]; unset: a list of the language that is spoken"
     )
+    reply_within_s: float = Field(
+        20,
+        ge=0,
+        le=600,
+        description="from the end of a turn until its reply is heard, or the turn has failed; 0: any time; needs `played`",
+    )
+    apology: str = Field(
+        "", description='what is said where a turn has failed, such as "Sorry, that did not work."; empty: nothing'
+    )
     max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")
 
 
@@ -126,6 +136,7 @@ class SmartTurn(TurnNode):
     def restore(self, state: dict[str, Any]) -> None:
         for name, known in state.items():
             self._sessions.of(name).restore(known)
+        self.runtime.keep()
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
         """Keep a frame; one that is not 16 kHz s16 is left out, and said so once a session."""
@@ -135,22 +146,24 @@ class SmartTurn(TurnNode):
                 self.runtime.warn(f"audio of session '{message.session}' is not heard: {unfit}")
             session.warned = True
             return
-        yield from self._tell(
+        yield from self._hear(
             message.session, session, session.hear_audio(message.payload, message.body.start, message.origin_ns)
         )
-        yield from self._forget()
 
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> Iterator[Step]:
         """Decide, or wait for the audio that the event speaks of."""
         session = self._sessions.of(message.session)
-        yield from self._tell(message.session, session, session.hear_event(message.body, message.origin_ns))
-        yield from self._forget()
+        yield from self._hear(message.session, session, session.hear_event(message.body, message.origin_ns))
 
-    def on_played(self, message: Message[ReplyBegins | Played]) -> None:
-        """The reply to a turn is heard: the turn is over for good."""
-        taking = self._sessions.of(message.session).taking
-        if isinstance(message.body, Played):
+    def on_played(self, message: Message[ReplyBegins | Played]) -> Iterator[Step]:
+        """The reply to a turn is heard: the turn is over for good, or it has failed."""
+        session, body = self._sessions.of(message.session), message.body
+        taking = session.taking
+        if isinstance(body, Played):
             taking.reply_ends(message.turn)
+            cause = body.cause or ("" if body.samples or body.interrupted else NOTHING_TO_SAY)
+            if cause and message.turn:
+                yield from self._fail(message.session, session, message.turn, message.revision, cause)
         elif not taking.reply_begins(message.turn, message.revision) and not self._warned:
             self._warned = True
             self.runtime.warn(
@@ -164,10 +177,29 @@ class SmartTurn(TurnNode):
         decisions = session.taking.said(message.turn, message.revision, meant(body.text, listening) >= self.config.min_words)
         yield from self._tell(message.session, session, iter(decisions), body.text)
 
+    def on_due(self) -> Iterator[Step]:
+        """Give up the replies that did not come in time."""
+        now_ns = self.runtime.now_ns()
+        for name, session in self._sessions.items():
+            taking = session.taking
+            if session.due_ns and session.due_ns <= now_ns:
+                session.due_ns = 0
+                if taking.waits:
+                    cause = f"{NOT_HEARD} within {self.config.reply_within_s:g} s"
+                    yield from self._fail(name, session, taking.turn, taking.revision, cause)
+        self.due_ns = min((session.due_ns for session in self._sessions.values() if session.due_ns), default=0)
+
     def drain(self) -> Iterator[Step]:
         """Confirm the turns that are still open."""
         for name, session in self._sessions.items():
             yield from self._tell(name, session, session.finish())
+
+    def _hear(self, name: str, session: Session, decisions: Iterator[Decision]) -> Iterator[Step]:
+        turn = session.taking.turn
+        yield from self._tell(name, session, decisions)
+        if session.taking.turn > turn:
+            self.runtime.keep()  # a next life that counted anew would be behind what all others were told
+        yield from self._forget()
 
     def _forget(self) -> Iterator[Step]:
         for name, session in self._sessions.surplus():
@@ -197,6 +229,20 @@ class SmartTurn(TurnNode):
                 )
                 yield self.turn(TurnDismissed(), **about)
 
+    def _fail(self, name: str, session: Session, turn: int, revision: int, cause: str) -> Iterator[Step]:
+        """A turn ends without (all of) its reply. An apology that fails, too, is no more told than a turn that is over."""
+        if turn == session.failed:
+            return
+        session.failed = turn
+        self.mark(TURN_FAILED, session=name, turn=turn, revision=revision, cause=cause)
+        decisions = session.taking.fails(turn, revision)
+        yield from self._tell(name, session, iter(decisions))
+        if decisions:
+            about = _about(name, session)
+            yield self.turn(TurnFailed(cause), **about)
+            if self.config.apology and cause not in QUIET:
+                yield self.apology(Text(self.config.apology), **about)
+
     def _say(self, name: str, session: Session, spoken: Spoken | None, on_trial: bool = False) -> Iterator[Step]:
         if spoken is not None:
             utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ, on_trial)
@@ -225,5 +271,8 @@ class SmartTurn(TurnNode):
         )
         confirmed = TurnConfirmed(confirm.probability, silence_ms, confirm.reason)
         yield self.turn(confirmed, session=name, turn=turn, revision=revision, origin_ns=origin_ns)
+        if session.taking.waits and self.config.reply_within_s:
+            session.due_ns = self.runtime.now_ns() + round(self.config.reply_within_s * 1e9)
+            self.due_ns = min(filter(None, (self.due_ns, session.due_ns)))
         if not confirm.went_ahead:
             yield from self._say(name, session, spoken)

@@ -51,7 +51,7 @@ class GoAhead:
 class Withdraw:
     """Everything older than the turn and revision that it is now is stale."""
 
-    reason: Literal["goes on", "barge-in"]
+    reason: Literal["goes on", "barge-in", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,18 @@ class TurnTaking:
             self._heard = None
         if self._phase is _Phase.CONFIRMED and turn == self.turn:
             self._phase = _Phase.IDLE
+
+    @property
+    def waits(self) -> bool:
+        """True while the reply to the turn is awaited."""
+        return self._phase is _Phase.CONFIRMED
+
+    def fails(self, turn: int, revision: int) -> list[Decision]:
+        """A turn has no reply, or no more of it. If it is the last one, it is over, and nobody works on it any more."""
+        if (turn, revision) != (self.turn, self.revision) or self.open:
+            return []
+        self._phase, self._heard, self.revision = _Phase.IDLE, None, self.revision + 1
+        return [Withdraw("failed")]
 
     def _started(self, event: SpeechStarted) -> Iterator[Decision]:
         reopens = self._phase is _Phase.CONFIRMED and event.at - self.speech_end <= samples(REOPEN_MS)

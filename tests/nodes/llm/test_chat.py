@@ -12,6 +12,7 @@ import pytest
 from graph.errors import NodeError
 from graph.message import Message
 from graph.testing import Harness, Marked, Sent
+from nodes.causes import MODEL_FAILED, NOT_UNDERSTOOD
 from nodes.kinds import Text
 from nodes.llm.base import Token
 from nodes.llm.chat import ChatNode
@@ -110,7 +111,7 @@ def test_a_reply_ends_at_the_limit(chat: Chat) -> None:
 
 
 def test_nothing_said_gets_no_reply_and_ends_the_turn(chat: Chat) -> None:
-    assert [one.body for one in chat.tokens(" ")] == [Token(last=True)]
+    assert [one.body for one in chat.tokens(" ")] == [Token(last=True, cause=NOT_UNDERSTOOD)]
     assert chat.marks(REPLY) == []
 
 
@@ -178,7 +179,9 @@ def test_a_chat_that_outgrows_the_context_forgets_its_oldest_turns(engine: type[
         before = chat.shown()
         assert before[0].startswith("Friend number 2")
 
-        assert [one.body for one in chat.tokens("dogs " * 400)] == [Token(last=True)]
+        (failed,) = [one.body for one in chat.tokens("dogs " * 400)]
+        assert failed.last
+        assert failed.cause.startswith(f"{MODEL_FAILED}: ")
         assert len(harness.warnings) == 1
         assert harness.warnings[0].startswith("no reply in turn 3 of session 'default': ")
         assert "256" in harness.warnings[0]

@@ -342,6 +342,28 @@ def test_a_turn_that_was_none_leaves_the_one_before_as_it_was() -> None:
     assert (taking.turn, taking.revision, taking.open) == (1, 0, False)
 
 
+def test_a_turn_fails_once_and_only_the_last_one() -> None:
+    taking = TurnTaking(EAGER)
+    taking.hear(START)
+    assert taking.fails(1, 0) == [], "the user has the turn"
+    taking.hear(SpeechEnded(3000, 1500))
+    assert taking.waits
+    assert taking.fails(1, 1) == []
+    assert taking.fails(1, 0) == [Withdraw("failed")]
+    assert (taking.waits, taking.turn, taking.revision) == (False, 1, 1)
+    assert taking.fails(1, 0) == []
+    assert taking.reply_begins(1, 1), "an apology may be heard, and interrupted"
+    taking.hear(AGAIN)
+    assert taking.heard_to(25_000) == [Withdraw("barge-in")]
+
+
+def test_who_waits_for_a_reply_may_take_the_turn_up_again() -> None:
+    taking = TurnTaking(EAGER)
+    for event in (START, SpeechEnded(3000, 1500), GO_ON):
+        taking.hear(event)
+    assert not taking.waits
+
+
 def check(rules: Rules, history: History) -> None:
     taking = TurnTaking(rules)
     for event, expected in history:
