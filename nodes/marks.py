@@ -13,9 +13,7 @@ FIRST_CLAUSE = "first_clause"  # tts: the first clause is known and goes to synt
 FIRST_AUDIO = "first_audio"  # sink: the first sample of the reply leaves
 REPLY = "reply"  # llm: the reply is complete; fields: text, tokens, finish_reason
 PLAYED = "played"  # sink: the last sample of the reply has left; fields: text, samples
-SPEECH_DISMISSED = (
-    "speech_dismissed"  # turn: what was said while the reply is heard was no interruption; fields: text, spoken_ms
-)
+SPEECH_DISMISSED = "speech_dismissed"  # turn: the user spoke while the reply is heard, no interruption; fields: text, spoken_ms
 TURN_FAILED = "turn_failed"  # turn: there was no reply, or not all of it was heard; fields: cause
 
 ORDER = (LAST_SPOKEN_SAMPLE, TURN_CONFIRMED, TRANSCRIPT, FIRST_TOKEN, FIRST_CLAUSE, FIRST_AUDIO, REPLY, PLAYED)

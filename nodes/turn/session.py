@@ -42,6 +42,7 @@ class Session:
         self._judge = judge
         self._max_turn = samples(max_turn_ms)
         self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))
+        self._former_end = 0  # of the audio before its source was started again, until a new event comes
         self._waiting: deque[tuple[SpeechEvent, int]] = deque()
 
     @property
@@ -64,6 +65,9 @@ class Session:
 
     def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Decision]:
         """Take in a frame of s16 samples, the first of which has the index `begin`."""
+        if begin < self._audio.end:  # its source was started again, and counts anew
+            yield from self.finish()
+            self._former_end = self._audio.end
         self._audio.add(payload, begin, origin_ns)
         yield from self._proceed()
         if not self._waiting:
@@ -71,6 +75,9 @@ class Session:
 
     def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Decision]:
         """Take in a speech event."""
+        if self._audio.end + SAMPLE_RATE_HZ < event.at <= self._former_end:
+            return  # of the source's former life, which is over
+        self._former_end = 0
         self._waiting.append((event, origin_ns))
         yield from self._proceed()
 

@@ -137,6 +137,7 @@ class TurnTaking:
             yield from self.heard_to(event.at + samples(event.silence_ms))
         if not self.open or self._verdict is not None:
             return
+        yield from self._ask_for_words(event)
         if event.silence_ms >= self._rules.max_silence_ms:
             yield from self._confirm("ceiling")
         elif isinstance(event, SpeechEnded):
@@ -241,14 +242,18 @@ class TurnTaking:
             decisions.append(GoAhead())
         return decisions
 
+    def _ask_for_words(self, event: SpeechPaused | SpeechEnded) -> Iterator[Decision]:
+        trial = self._trial
+        if trial is None or trial.rules.how != "confirmed" or self.revision in trial.asked:
+            return
+        if isinstance(event, SpeechEnded) or event.silence_ms >= (self._rules.go_ahead_ms or ASK_FOR_WORDS_MS):
+            trial.asked.add(self.revision)
+            self._tried = (self.turn, self.revision + 1)
+            yield Try()
+
     def _paused(self, event: SpeechPaused) -> Iterator[Decision]:
         rules = self._rules
-        if self._trial is not None:
-            if event.silence_ms >= (rules.go_ahead_ms or ASK_FOR_WORDS_MS) and self.revision not in self._trial.asked:
-                self._trial.asked.add(self.revision)
-                self._tried = (self.turn, self.revision + 1)
-                yield Try()
-        elif rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
+        if self._trial is None and rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
             self._went_ahead = True
             yield GoAhead()
         due = max((ms for ms in rules.ask_at_ms if ms <= event.silence_ms), default=0)

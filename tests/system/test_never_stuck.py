@@ -177,6 +177,15 @@ def test_turns_are_taken_by_whoever_comes_after_the_one_that_died(tmp_path: Path
         answered(held, 3)
 
 
+def test_a_question_is_answered_though_nobody_heard_its_end(tmp_path: Path) -> None:
+    with troubled(tmp_path) as held:
+        held.say(0)
+        held.until("speech.started")
+        killed(held, "vad")
+        assert "about question 1." in held.until(PLAYED, turn=1)["text"]
+        answered(held)
+
+
 def test_the_next_turn_is_heard_where_the_sink_died_in_the_middle_of_a_reply(tmp_path: Path) -> None:
     with troubled(tmp_path) as held:
         held.say(0)

@@ -272,6 +272,11 @@ WORD_HISTORIES: dict[str, History] = {
         (46_000, None),
         (46_400, Dismiss(150)),
     ],
+    "speech that ends at once has its words asked for, too": [
+        (AGAIN, Hold()),
+        (SpeechEnded(22_400, 0), Try()),
+        (Said(True), [BARGE_IN, Confirm(0.0, "end")]),
+    ],
     "what ends with the audio is decided by its length": [
         *TRIED,
         (SpeechEnded(26_400, 300), None),
