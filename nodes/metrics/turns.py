@@ -34,8 +34,16 @@ class Turn:
 
     def text(self, name: str) -> str:
         """What a mark says was said."""
+        return self._field(name, "text")
+
+    @property
+    def failed(self) -> str:
+        """Why there was no reply, or not all of it; empty: there was."""
+        return self._field(TURN_FAILED, "cause")
+
+    def _field(self, name: str, field: str) -> str:
         mark = self.marks.get(name)
-        return "" if mark is None else str(mark.fields.get("text", ""))
+        return "" if mark is None else str(mark.fields.get(field, ""))
 
     def ms(self, name: str) -> float | None:
         """When a mark was made, after the zero of its turn; None where one of the two is not there (yet)."""
