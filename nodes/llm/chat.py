@@ -21,6 +21,7 @@ from nodes.llm.base import LlmNode, Token
 from nodes.llm.completion import Completion, CompletionError, ContextOverflow, Update
 from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
+from nodes.spent import Spent
 from nodes.stt.base import TranscriptFinal
 from nodes.turn.base import Interrupt
 
@@ -78,6 +79,7 @@ class ChatNode(LlmNode, ABC):
 
     def setup(self) -> None:
         self._history = History(self.config.history_turns)
+        self._spent_tokens = Spent()
         path = gguf.find(self.config.model, self.config.file)
         self.runtime.status(f"loading {self.config.model}")
         self.load(path)
@@ -124,8 +126,10 @@ class ChatNode(LlmNode, ABC):
             self.runtime.warn(f"no reply in turn {message.turn} of session '{message.session}': {error}")
             if not exchange.pieces:
                 self._history.drop_current(message.session)
-        tokens = len(exchange.pieces)
-        self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason)
+        finally:
+            self._spent_tokens.add(message, len(exchange.pieces))
+        tokens, wasted = len(exchange.pieces), self._spent_tokens.in_vain(message)
+        self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason, wasted_tokens=wasted)
         if not exchange.reply.strip():
             cause = cause or NO_WORDS
         yield self.tokens(Token(index=tokens, last=True, cause=cause))

@@ -13,6 +13,7 @@ from graph.message import Message
 from graph.models import locate
 from graph.node import NodeConfig, Step
 from nodes import marks
+from nodes.spent import Spent
 from nodes.stt.base import SttNode, TranscriptFinal
 from nodes.stt.doubt import Limits
 from nodes.turn.base import Utterance
@@ -36,7 +37,7 @@ _SIZES = {
 }
 
 # With this in front Whisper writes a hum as one; without it, as nonsense that would interrupt (docs/decisions/0022).
-HUMS = {"en": "Mm-hm. Uh-huh. Hmm. Yeah. Okay."}
+HUMS = {"en": "Mm-hm. Mm-hmm. Uh-huh. Uh-huh. Hmm. Yeah. Okay. Right."}
 
 
 class FasterWhisperConfig(NodeConfig):
@@ -124,6 +125,7 @@ class FasterWhisper(SttNode):
         self._transcriber = transcriber.Transcriber(whisper, options, shortest_s)
         self._transcriber.warm_up()
         self._trial_prompt = _trial_prompt(config)
+        self._spent_ms = Spent()
         self._trials: trials.Trials[transcriber.Heard] = trials.Trials()
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
@@ -136,7 +138,13 @@ class FasterWhisper(SttNode):
             raise NodeError(f"stt.faster_whisper takes audio at 16000 Hz, not at {utterance.sample_rate}")
         heard = self._trials.take(message)
         if heard is None:
-            heard = yield from self._transcriber.transcribe(message.payload, self._trial_prompt if utterance.on_trial else None)
+            began_ns = self.runtime.now_ns()
+            try:
+                heard = yield from self._transcriber.transcribe(
+                    message.payload, self._trial_prompt if utterance.on_trial else None
+                )
+            finally:
+                self._spent_ms.add(message, (self.runtime.now_ns() - began_ns) // 1_000_000)
         begin_ms = utterance.start * 1000 // utterance.sample_rate
         transcript = TranscriptFinal(
             text=heard.text,
@@ -155,6 +163,7 @@ class FasterWhisper(SttNode):
             confidence=round(heard.confidence, 3),
             window_s=round(heard.window_s, 1),
             doubt=heard.doubt,
+            wasted_ms=self._spent_ms.in_vain(message),
         )
         yield self.text(transcript)
 
