@@ -11,14 +11,18 @@ from pydantic import Field
 from graph.errors import NodeError
 from graph.message import Message
 from graph.models import locate
-from graph.node import NodeConfig, Step
+from graph.node import Input, NodeConfig, Output, Step
 from nodes import marks
+from nodes.kinds import AudioFrame, TranscriptFinal, TranscriptPartial
+from nodes.speech_audio import fault
 from nodes.spent import Spent
-from nodes.stt.base import SttNode, TranscriptFinal
+from nodes.stt.base import SttNode
 from nodes.stt.doubt import Limits
 from nodes.turn.base import Utterance
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
+    from nodes.stt.partials import Partials
     from nodes.stt.transcriber import Transcriber
 
 # The sizes by their usual short names, as in faster_whisper.utils (a test compares them): those of the catalogue by their
@@ -63,6 +67,12 @@ class FasterWhisperConfig(NodeConfig):
         description='the same, before an utterance on trial: a hum is then written as "Mm-hm.", not as nonsense;'
         " unset: the prompt, and hums where the language is en",
     )
+    partials: bool = Field(
+        False,
+        description="tell on `partial` what is stable of what the user is saying; needs `audio` and `speaking`. Costs a"
+        " transcription every partial_every_ms of speech, and the transcript waits for one that is under way",
+    )
+    partial_every_ms: int = Field(1000, ge=200, le=10_000, description="of speech, between two looks")
     no_speech_threshold: float = Field(
         0.5,
         ge=0,
@@ -84,7 +94,12 @@ class FasterWhisper(SttNode):
     Config: ClassVar[type[NodeConfig]] = FasterWhisperConfig
     config: FasterWhisperConfig
 
+    audio = Input(AudioFrame, required=False, doc="what the user says, for partials")
+    speaking = Input(SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD, for partials")
+    partial = Output(TranscriptPartial, doc="the words that are stable so far, while the user speaks; of no turn yet")
+
     _transcriber: Transcriber
+    _partials: Partials | None = None
 
     @classmethod
     def models(cls, config: FasterWhisperConfig) -> tuple[str, ...]:
@@ -126,7 +141,29 @@ class FasterWhisper(SttNode):
         self._transcriber.warm_up()
         self._trial_prompt = _trial_prompt(config)
         self._spent_ms = Spent()
+        if config.partials:
+            self._follow()
         self._trials: trials.Trials[transcriber.Heard] = trials.Trials()
+
+    def _follow(self) -> None:
+        from nodes.stt.partials import Partials
+
+        missing = [f"`{name}`" for name in ("audio", "speaking") if not self.runtime.connected(name)]
+        if missing:
+            self.runtime.warn(f"there are no partial transcripts: connect {' and '.join(missing)}")
+        self._partials = Partials(self._transcriber.transcribe, self.config.partial_every_ms)
+
+    def on_speaking(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
+        if self._partials is not None:
+            self._partials.speech(message.session, message.body)
+
+    def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
+        """Look at what is said so far, now and then; frames that are not 16 kHz s16 are left out."""
+        if self._partials is None or fault(message):
+            return
+        stable = yield from self._partials.audio(message.session, message.payload, message.body.start)
+        if stable is not None:
+            yield self.partial(TranscriptPartial(stable.text, stable.language))
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
         """Transcribe an utterance; between a first and a second look at it there may be an interruption.

@@ -230,12 +230,13 @@ class SmartTurn(TurnNode):
                 yield self.turn(TurnDismissed(), **about)
 
     def _fail(self, name: str, session: Session, turn: int, revision: int, cause: str) -> Iterator[Step]:
-        """A turn ends without (all of) its reply. An apology that fails, too, is no more told than a turn that is over."""
-        if turn == session.failed:
+        """A turn ends without (all of) its reply. Of what was withdrawn, and of apologies, that is no news."""
+        taking = session.taking
+        if turn == session.failed or (turn == taking.turn and revision < taking.revision):
             return
         session.failed = turn
         self.mark(TURN_FAILED, session=name, turn=turn, revision=revision, cause=cause)
-        decisions = session.taking.fails(turn, revision)
+        decisions = taking.fails(turn, revision)
         yield from self._tell(name, session, iter(decisions))
         if decisions:
             about = _about(name, session)

@@ -351,3 +351,15 @@ def test_the_count_of_turns_is_kept_for_the_next_life() -> None:
         for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416)):
             next_life.feed(port, body, payload, origin_ns=origin_ns)
         assert {one.turn for one in next_life.sent} == {2}
+
+
+def test_what_became_of_a_revision_that_was_withdrawn_is_no_news() -> None:
+    with confirmed() as turn:
+        turn.feed("speech", SpeechStarted(int(1.5 * RATE_HZ), RATE_HZ))
+        turn.feed("speech", SpeechPaused(2 * RATE_HZ, 416))
+        assert turn.feed("played", Played(cause=MODEL_FAILED), turn=1, revision=0) == []
+        assert TURN_FAILED not in [one.mark.name for one in turn.marks]
+        assert kinds(turn.feed("played", Played(cause=MODEL_FAILED), turn=1, revision=1)) == [
+            (Interrupt, 1, 2),
+            (TurnFailed, 1, 2),
+        ]
