@@ -461,6 +461,9 @@ class Loop:
     def status(self, text: str) -> None:
         self._control.send(StatusMessage(text))
 
+    def keep(self) -> None:
+        self._keep_state(self._changing.state())
+
     def warn(self, text: str) -> None:
         logs.own(text, "warning")
         self._control.send(Warned(text))

@@ -130,6 +130,9 @@ class Runtime(Protocol):
         To be asked before the first message. What counts is messages on ports that feed an at_least_once queue.
         """
 
+    def keep(self) -> None:
+        """Keep what `snapshot` says now for the next life of this process, if it dies: `restore` is given it then."""
+
     def warn(self, text: str) -> None:
         """Tell the operator something worth knowing that is not a failure."""
 

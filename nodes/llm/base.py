@@ -18,6 +18,7 @@ class Token(Kind, frozen=True, omit_defaults=True):
     text: str = ""
     index: int = 0  # counts the pieces of a turn from 0
     last: bool = False
+    cause: str = ""  # of the last one: why there is no reply, or not all of it
 
 
 class LlmNode(Node):
