@@ -72,6 +72,12 @@ class _Judge:
         if wanted.answered and got.answers and wanted.interrupted != got.interrupted:
             said = f"heard was '{got.replied}'" if got.interrupted else "it was heard to its end"
             yield ("interrupted",), f"the reply was {'' if got.interrupted else 'not '}interrupted: {said}"
+        if wanted.failed is None and got.failed is not None and wanted.answered:
+            yield (), f"it failed: {got.failed}"
+        elif wanted.failed is not None and wanted.failed not in (got.failed or ""):
+            yield ("failed",), f"it failed with {_quoted(got.failed)}, expected was '{wanted.failed}'"
+        if wanted.apology is not None and not _says(wanted.apology, got.apology or ""):
+            yield ("apology",), f"the apology '{wanted.apology}' was expected, heard was {_quoted(got.apology)}"
         if wanted.replied is not None and not self._real and not _says(wanted.replied, got.replied or ""):
             yield ("replied",), f"of the reply '{wanted.replied}' was expected, heard was {_quoted(got.replied)}"
         if wanted.words is not None and not self._real and not wanted.words[0] <= got.words <= wanted.words[1]:

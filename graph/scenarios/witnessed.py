@@ -20,7 +20,9 @@ class SeenTurn:
     written: str = ""  # the whole reply
     replied: str | None = None  # what of it was heard; None: it did not even end
     interrupted: bool = False
-    answers: int = 0  # how often a reply began to be heard
+    answers: int = 0  # how often a reply began to be heard; an apology is none
+    failed: str | None = None  # why there was no reply, or not all of it; None: there was
+    apology: str | None = None  # what was heard instead of it
     latency_ms: float | None = None  # from the last loud sample to the first of the reply
     prompt: list[dict[str, str]] | None = None  # what the model was shown, without the system prompt
 
@@ -38,6 +40,8 @@ class SeenTurn:
             "replied": self.replied,
             "interrupted": self.interrupted,
             "answers": self.answers,
+            "failed": self.failed,
+            "apology": self.apology,
             "latency_ms": None if self.latency_ms is None else round(self.latency_ms),
         }
 
@@ -75,15 +79,20 @@ def seen(lines: Iterable[Line]) -> Seen:
 
 
 def _turn(number: int, lines: list[Line], revision: int) -> SeenTurn:
-    turn = SeenTurn(number, answers=sum(line["what"] == "reply.begins" for line in lines))
+    turn = SeenTurn(number)
+    turn.answers = sum(line["what"] == "reply.begins" and line["revision"] <= revision for line in lines)
     asked_ns: int | None = None
     heard_ns: int | None = None
     for line in lines:
         what = line["what"]
+        if what == "reply.ends" and line["revision"] > revision and line["text"]:
+            turn.apology = line["text"]
         if line["revision"] != revision:
             continue
         if what == "transcript":
             turn.heard = line["text"]
+        elif what == "turn_failed":
+            turn.failed = line["cause"]
         elif what == "reply":
             turn.written = line["text"]
         elif what == "reply.ends":

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from graph.errors import NodeError
 from graph.message import Message
-from graph.node import NodeConfig, Step
+from graph.node import NodeConfig, Runtime, Step
 from nodes.causes import MODEL_FAILED, NO_WORDS, NOT_UNDERSTOOD
 from nodes.kinds import Played, ReplyBegins, Text
 from nodes.llm import gguf
@@ -77,9 +77,12 @@ class ChatNode(LlmNode, ABC):
         :raises CompletionError: the engine cannot; an `error` chunk says the same.
         """
 
-    def setup(self) -> None:
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        super().__init__(config, runtime)
         self._history = History(self.config.history_turns)
         self._spent_tokens = Spent()
+
+    def setup(self) -> None:
         path = gguf.find(self.config.model, self.config.file)
         self.runtime.status(f"loading {self.config.model}")
         self.load(path)

@@ -17,7 +17,7 @@ from graph.scenarios.stand_ins import LlmStandIn
 from nodes.kinds import Text
 from nodes.llm.chat import ChatConfig, ChatNode
 from nodes.llm.completion import Completion, Update
-from nodes.llm.history import ChatMessage, History
+from nodes.llm.history import ChatMessage
 from nodes.scenario.replay import Pieces, Replay
 from nodes.stt.base import TranscriptFinal
 
@@ -51,7 +51,6 @@ class ScenarioLlm(ChatNode):
         """It has no model."""
 
     def setup(self) -> None:
-        self._history = History(self.config.history_turns)
         self._replay = Replay(self.config.recording)
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +16,7 @@ from graph.scenarios.steps import FLOOR_DB, Script
 from nodes import marks
 from nodes.scenario.replay import Replay
 from nodes.stt.base import SttNode, TranscriptFinal
+from nodes.stt.trials import Trials
 from nodes.turn.base import Utterance
 
 if TYPE_CHECKING:
@@ -49,9 +50,23 @@ class ScenarioStt(SttNode):
         config = self.config
         self._words = KnownWords(config.script, config.speech, config.room_db)
         self._replay = Replay(config.recording)
+        self._trials: Trials[str] = Trials()
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
         """:raises NodeError: this turn is one in which it fails."""
+        text = self._trials.take(message)
+        if text is None:
+            text = yield from self._transcribe(message)
+        start_ms = message.body.start * 1000 // message.body.sample_rate
+        transcript = TranscriptFinal(text, "en", 1.0, start_ms, start_ms + len(message.payload) // 32)
+        if message.body.on_trial:
+            self._trials.keep(message, text)
+            yield self.trial(transcript)
+        else:
+            self.mark(marks.TRANSCRIPT, text=text)
+            yield self.text(transcript)
+
+    def _transcribe(self, message: Message[Utterance]) -> Generator[Step, None, str]:
         began_ns = self.runtime.now_ns()
         turn, behaves = message.turn, self.config.behaves
         recorded = self._replay.transcript(message.session, turn, message.revision)
@@ -61,7 +76,4 @@ class ScenarioStt(SttNode):
         if special.fail is not None:
             raise NodeError(special.fail)
         text = self._words.heard(message.session, message.payload) if recorded is None else recorded.text
-        text = text if special.text is None else special.text
-        self.mark(marks.TRANSCRIPT, text=text)
-        start_ms = message.body.start * 1000 // message.body.sample_rate
-        yield self.text(TranscriptFinal(text, "en", 1.0, start_ms, start_ms + len(message.payload) // 32))
+        return text if special.text is None else special.text

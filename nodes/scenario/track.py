@@ -55,6 +55,7 @@ class Track:
         self._quiet_from = 0  # where something has happened last
         self._waits_from: tuple[int, int] | None = None  # where and when (ns) the next part was first due to wait
         self._reply_from: int | None = None  # where the reply has begun that is being heard
+        self._held = False  # it is silent until it is known whether it was interrupted
         self._reply_to = -1  # where a reply has ended last
         self._confirmed_at = -1
         self._open: set[tuple[int, int]] = set()  # the turn and revision that is confirmed and not answered yet
@@ -69,8 +70,13 @@ class Track:
         """The first sound of a reply is heard."""
         self._reply_from = self._quiet_from = self._at
 
+    def reply_is_held(self, held: bool) -> None:
+        """It pauses, or goes on: nothing is said into the pause."""
+        self._held = held
+
     def reply_ends(self, turn: int, revision: int) -> None:
         """The last one, as far as it was."""
+        self._held = False
         self._ended.add((turn, revision))
         self._reply_from, self._reply_to = None, self._at
         self._happens()
@@ -119,7 +125,8 @@ class Track:
         if self._waits_from is None:
             self._waits_from = self._at, now_ns
         if when.into_reply is not None:
-            return self._reply_from is not None and self._since(self._reply_from) >= when.into_reply
+            heard = self._reply_from is not None and not self._held
+            return heard and self._since(self._reply_from or 0) >= when.into_reply
         if when.after_reply is not None:
             return self._reply_to >= self._spoken_to and self._since(self._reply_to) >= when.after_reply
         confirmed = self._confirmed_at >= self._spoken_to

@@ -10,7 +10,7 @@ from .lines import OVER, answered, line
 def test_a_turn_that_was_answered() -> None:
     found = seen([*answered("How many?", "Seven."), OVER])
     prompt = [{"role": "user", "content": "How many?"}]
-    assert found.turns == {"default": [SeenTurn(1, "How many?", "Seven.", "Seven.", False, 1, 800.0, prompt)]}
+    assert found.turns == {"default": [SeenTurn(1, "How many?", "Seven.", "Seven.", False, 1, latency_ms=800.0, prompt=prompt)]}
     assert found.over
 
 
@@ -23,6 +23,18 @@ def test_of_a_turn_that_came_anew_the_last_revision_counts_and_every_answer() ->
     ]
     (turn,) = seen([*first, *again]).turns["default"]
     assert (turn.heard, turn.answers, turn.replied) == ("How many?", 2, None)
+
+
+def test_an_apology_is_no_answer() -> None:
+    lines = [
+        line("turn_confirmed", revision=0),
+        line("transcript", revision=0, text="How many?"),
+        line("turn_failed", revision=0, cause="the voice made no sound"),
+        line("reply.begins", revision=1),
+        line("reply.ends", revision=1, text="Sorry.", interrupted=False),
+    ]
+    (turn,) = seen(lines).turns["default"]
+    assert (turn.answers, turn.replied, turn.failed, turn.apology) == (0, None, "the voice made no sound", "Sorry.")
 
 
 def test_what_was_never_confirmed_is_no_turn() -> None:
