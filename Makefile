@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 PEERS := dora ezmsg redis pipecat
-.PHONY: help run test chaos lint format javascript bench bench-peers clean
+.PHONY: help run test scenarios chaos lint format javascript bench bench-peers clean
 
 help: ## print these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: $(VENV)/.voice ## hold the example conversation: pipelines.yaml, result in 
 test: $(VENV)/.dev javascript ## run all tests
 	@$(GRAPH) models pull --all
 	@$(PY) -m pytest -n 2 --dist loadfile --max-worker-restart 0
+
+scenarios: $(VENV)/.dev ## hold the scenarios of tests/scenarios with the real models: about twelve minutes
+	@$(GRAPH) test tests/scenarios --real --keep out/scenarios
 
 lint: $(VENV)/.dev ## ruff (lint and format) and mypy --strict
 	@$(VENV)/bin/ruff check .

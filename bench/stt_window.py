@@ -21,8 +21,8 @@ import numpy as np
 from platformdirs import user_cache_path
 
 from bench.speech import Clip, corpus
-from bench.word_error import WordError, total, word_error
 from graph.models import locate
+from graph.scenarios.word_error import WordError, total, word_error
 from graph.testing import Harness
 from nodes.stt.doubt import Limits
 from nodes.stt.faster_whisper import FasterWhisper, FasterWhisperConfig

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from graph.links.base import Arrival, Ended
 from graph.links.counts import DROPPED, STALE
 from graph.links.partitions import partition_of
-from graph.message import Message
 
 SESSIONS_REMEMBERED = 10_000  # of whose newest (turn, revision) a worker keeps track
 
@@ -42,7 +41,7 @@ class Inbox:
             self.items.append(item)
         elif item.route.interrupts:
             self._interrupt(item)
-        elif self._newest and self.stale(item.message):
+        elif self._newest and self.stale(item):
             self._drop(item, STALE)
         elif item.route.full:
             self._full(item)
@@ -58,9 +57,13 @@ class Inbox:
             self._last = item
         return item
 
-    def stale(self, message: Message[Any]) -> bool:
-        """A message of a turn older than the newest this node was told of; turn 0 belongs to no turn and never is."""
-        if not self._newest or message.turn == 0:
+    def stale(self, arrival: Arrival) -> bool:
+        """A message of a turn older than the newest this node was told of.
+
+        What belongs to no turn (0) never is, nor is what tells of turns that are over.
+        """
+        message = arrival.message
+        if not self._newest or message.turn == 0 or arrival.route.past:
             return False
         newest = self._newest.get(message.session)
         return newest is not None and (message.turn, message.revision) < newest
@@ -156,7 +159,7 @@ class Inbox:
             self.items.append(waiting.popleft())
         self.items.append(arrival)
         for item in waiting:
-            if isinstance(item, Arrival) and self.stale(item.message):
+            if isinstance(item, Arrival) and self.stale(item):
                 item.route.left()
                 self._drop(item, STALE)
             else:

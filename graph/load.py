@@ -41,6 +41,15 @@ def load_spec(file: Path, overlays: Sequence[str], environment: Mapping[str, str
     return read_spec(tree, str(file), [*reader.problems, *unset])
 
 
+def read_tree(file: Path, environment: Mapping[str, str]) -> tuple[Located, list[Problem]]:
+    """A graph file with what it includes, unchecked, `${VAR}` still in it; and what is wrong so far.
+
+    :raises SpecError: as `load_spec`.
+    """
+    reader = _Reader(environment)
+    return reader.read(file), reader.problems
+
+
 class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
@@ -52,7 +61,7 @@ class _Reader:
         :param place: where it is included, if it is.
         :param within: the files that it is included by, outermost first.
         """
-        tree, problems = parse(_text(file, place), str(file))
+        tree, problems = parse(file_text(file, place), str(file))
         self.problems += problems
         include = tree.mapping.get("include")
         if include is None:
@@ -99,8 +108,12 @@ class _Reader:
         return tree
 
 
-def _text(file: Path, place: Place | None) -> str:
-    """:raises SpecError: it cannot be read; told where it is included, if it is."""
+def file_text(file: Path, place: Place | None = None) -> str:
+    """What stands in a file.
+
+    :param place: where it is included, if it is.
+    :raises SpecError: it cannot be read.
+    """
     try:
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -320,7 +320,7 @@ class Loop:
                 self._busy_since_ns = now = now_ns()
                 if now - self._looked_ns >= INTERRUPT_LOOK_NS:
                     self._pump(0)
-                if self._handling is not None and self._inbox.stale(self._handling.message):
+                if self._handling is not None and self._inbox.stale(self._handling):
                     return
         finally:
             self._busy_since_ns = 0
@@ -332,7 +332,7 @@ class Loop:
         asked = self._draining or self._changing.leaving
         while (left_ns := at_ns - now_ns()) > 0:
             self._pump(-(-left_ns // 1_000_000))
-            if self._handling is not None and self._inbox.stale(self._handling.message):
+            if self._handling is not None and self._inbox.stale(self._handling):
                 return
             if self._source and not asked and (self._draining or self._changing.leaving):
                 return  # it was asked to stop just now
@@ -460,6 +460,9 @@ class Loop:
 
     def status(self, text: str) -> None:
         self._control.send(StatusMessage(text))
+
+    def keep(self) -> None:
+        self._keep_state(self._changing.state())
 
     def warn(self, text: str) -> None:
         logs.own(text, "warning")

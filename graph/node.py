@@ -69,12 +69,16 @@ class Input(Generic[K]):
 
     An `interrupts` input is looked at between two steps of a running handler: a message on it makes everything of the
     same session with an older (turn, revision) stale; a stale handler is closed and what it had not said stays unsaid.
+    What comes on a `past` input tells of turns that are over, and is never stale.
     """
 
-    def __init__(self, *kinds: type[K], required: bool = True, interrupts: bool = False, doc: str = "") -> None:
+    def __init__(
+        self, *kinds: type[K], required: bool = True, interrupts: bool = False, past: bool = False, doc: str = ""
+    ) -> None:
         self.kinds: tuple[type[K], ...] = kinds
         self.required = required
         self.interrupts = interrupts
+        self.past = past
         self.doc = doc
         self.name = ""
 
@@ -125,6 +129,9 @@ class Runtime(Protocol):
 
         To be asked before the first message. What counts is messages on ports that feed an at_least_once queue.
         """
+
+    def keep(self) -> None:
+        """Keep what `snapshot` says now for the next life of this process, if it dies: `restore` is given it then."""
 
     def warn(self, text: str) -> None:
         """Tell the operator something worth knowing that is not a failure."""

@@ -68,7 +68,7 @@ class Outbox:
                 while not queue.push(header, out.body, out.payload, receipt if queue.keeps else None):
                     self._wiring.acknowledge()
                     self._wait()
-                    if cause is not None and self._inbox.stale(cause.message):
+                    if cause is not None and self._inbox.stale(cause):
                         if receipt is not None:
                             for unsent in queues[queues.index(queue) :]:
                                 if unsent.keeps:

@@ -138,13 +138,9 @@ class Report:
 
     def _turns(self) -> list[dict[str, Any]]:
         turns: dict[tuple[str, int], list[TurnMark]] = {}
-        newest: dict[tuple[str, int], int] = {}
         for mark in self._marks:
-            turn = mark.session, mark.turn
-            turns.setdefault(turn, []).append(mark)
-            newest[turn] = max(mark.revision, newest.get(turn, 0))
-        # Of a turn that was withdrawn and came anew, what came last counts.
-        turns = {turn: [mark for mark in marks if mark.revision == newest[turn]] for turn, marks in turns.items()}
+            turns.setdefault((mark.session, mark.turn), []).append(mark)
+        turns = {turn: _of_the_last(marks) for turn, marks in turns.items()}
         return [{"session": session, "turn": turn, "marks": _marks(marks)} for (session, turn), marks in sorted(turns.items())]
 
     def _edge(self, edge: Edge) -> dict[str, Any]:
@@ -200,6 +196,13 @@ def _sum(one: Beat, other: Beat) -> Beat:
                 edges[edge].add(beat.edges[edge])
     heard = {source: one.heard.get(source, 0) + other.heard.get(source, 0) for source in one.heard | other.heard}
     return Beat(sent, edges, heard=heard)
+
+
+def _of_the_last(marks: list[TurnMark]) -> list[TurnMark]:
+    """Of a turn that was withdrawn and came anew, what came last counts: the newest revision with a zero mark, and what came
+    after it (the newest of all, where none has one)."""
+    newest = max((one.revision for one in marks if one.mark.zero), default=max(one.revision for one in marks))
+    return [one for one in marks if one.revision >= newest]
 
 
 def _marks(marks: list[TurnMark]) -> dict[str, dict[str, Any]]:

@@ -57,6 +57,7 @@ class Harness(Generic[N]):
     marks: list[Marked] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     statuses: list[str] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Harness(Generic[N]):
         self.instance = "test"
         self.sent, self.marks, self.warnings, self.statuses = [], [], [], []
         self._linked = {*inputs, *outputs}
+        self.kept = {}
         self._message: Message[Any] = Message(Mark("", 0))
         self._runner = asyncio.Runner()
         self.node = cls(cls.Config(**config), self)
@@ -164,6 +166,9 @@ class Harness(Generic[N]):
 
     def status(self, text: str) -> None:
         self.statuses.append(text)
+
+    def keep(self) -> None:
+        self.kept = self.node.snapshot()
 
     def resume(self) -> int:
         return 0

@@ -230,7 +230,8 @@ class Wiring:
     def _listen(self, edge: Edge) -> None:
         taken = self._cls.inputs()[edge.input]
         if edge.id not in self.routes:
-            self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, self.counts.edges[edge.id])
+            cells = self.counts.edges[edge.id]
+            self.routes[edge.id] = Route(edge, BodyDecoder(taken.kinds), taken.interrupts, cells, past=taken.past)
         if edge.link == "stream":
             # What was said before a link came is not for us: it is listened to as what is gained.
             comes, share = edge.id in self.epoch.coming, self.epoch.share(self.instance)

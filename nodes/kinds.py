@@ -26,6 +26,25 @@ class Text(Kind, frozen=True, omit_defaults=True):
     text: str
 
 
+class TranscriptPartial(Kind, frozen=True, omit_defaults=True):
+    """What was understood so far of an utterance that still goes on; a later one replaces it."""
+
+    kind: ClassVar[str] = "transcript.partial"
+    text: str
+    language: str = ""
+
+
+class TranscriptFinal(Kind, frozen=True, omit_defaults=True):
+    """What the user said in a turn. Empty text: nothing intelligible was said."""
+
+    kind: ClassVar[str] = "transcript.final"
+    text: str
+    language: str = ""  # ISO 639-1
+    confidence: float = 0.0  # mean token probability, 0 to 1
+    start_ms: int = 0  # first and last word within the captured audio of the session
+    end_ms: int = 0
+
+
 class ReplyBegins(Kind, frozen=True, omit_defaults=True):
     """The first sound of a turn's reply has left: from now on the turn is over for good."""
 
@@ -40,3 +59,4 @@ class Played(Kind, frozen=True, omit_defaults=True):
     samples: int = 0
     sample_rate: int = 0  # Hz
     interrupted: bool = False
+    cause: str = ""  # why there was no reply, or not all of it, other than that it was interrupted

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from bench.signed_speech import signed
 
-NOISE, HUH, UH_HUH = "noise burst", '"Huh!"', '"Uh-huh."'  # 0.25 s of noise; spoken in 0.21 s, as a voiced cough; in 0.27 s
-ALARMS = (NOISE, HUH, UH_HUH)
+NOISE, HUH, UH_HUH, OKAY = "noise burst", '"Huh!"', '"Uh-huh."', '"Okay."'  # the second for a voiced cough
+ALARMS = (NOISE, HUH, UH_HUH, OKAY)  # 0.25, 0.21, 0.27 and 0.37 s long
 NOISE_S = 0.25
 QUESTION = "question"
 
@@ -48,11 +48,8 @@ def prepare(folder: Path, cache: Path, sorts: list[str]) -> tuple[Path, list[Sou
 
     questions = [clip.samples for clip, _ in spread(cache, "questions", sorts.count(QUESTION))]
     lead, tail = int(LEAD_S * SAMPLE_RATE_HZ), int(TAIL_S * SAMPLE_RATE_HZ)
-    alarms = {
-        NOISE: np.pad(noise(round(NOISE_S * SAMPLE_RATE_HZ)), (lead, tail)),
-        HUH: spoken(cache, HUH.strip('"')).samples,
-        UH_HUH: spoken(cache, UH_HUH.strip('"')).samples,
-    }
+    alarms = {alarm: spoken(cache, alarm.strip('"')).samples for alarm in ALARMS if alarm != NOISE}
+    alarms[NOISE] = np.pad(noise(round(NOISE_S * SAMPLE_RATE_HZ)), (lead, tail))
     following = iter(questions)
     files, sounds = [], []
     for number, sort in enumerate(sorts):

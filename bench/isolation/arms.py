@@ -19,7 +19,11 @@ from bench.voice.arms import Conversing, Ours, Pipecat
 
 ALONE, NODE, NICED, KILLED = "voicegraph", "voicegraph, hog a node", "voicegraph, hog a niced node", "voicegraph, nodes killed"
 KEPT_KILLED = "voicegraph, nodes killed, at least once"
-KEPT = (("stt", "speech", "turn.utterance"), ("llm", "text", "stt.text"), ("tts", "text", "llm.tokens"))
+KEPT = (
+    ("stt", "speech", "turn.utterance"),
+    ("llm", "text", "stt.text"),
+    ("tts", "text", "llm.tokens", "turn.apology"),
+)
 THEIRS, INSIDE, BESIDE = "Pipecat", "Pipecat, hog inside", "Pipecat, hog beside"
 
 
@@ -43,9 +47,9 @@ class Killed(Ours):
     def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
         laid = super().nodes(run)
         if self.kept:
-            for node, port, output in KEPT:
+            for node, port, output, *others in KEPT:
                 kept = {"from": output, "link": "queue", "delivery": "at_least_once"}
-                laid.setdefault(node, {}).setdefault("in", {})[port] = kept
+                laid.setdefault(node, {}).setdefault("in", {})[port] = [kept, *others]
         return laid
 
     @contextmanager

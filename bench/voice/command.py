@@ -13,9 +13,11 @@ import typer
 
 if TYPE_CHECKING:
     from bench.voice.arms import Comparison
+    from bench.voice.bound import Bound
     from bench.voice.figures import Answered, Ratio, Session, Turn
 
 QUICK_QUESTIONS = 4
+ABOVE_BOUND = 1.4  # the aim: what waiting for each other, and for the judge, may add
 
 
 def voice(
@@ -37,6 +39,7 @@ def voice(
 
     from bench.interleaved import among, interleaved, show
     from bench.voice.arms import COMPARISONS, arms
+    from bench.voice.bound import bounds
     from bench.voice.sessions import measure, prepare
 
     if quick:
@@ -45,15 +48,18 @@ def voice(
         speech = cache or user_cache_path("voicegraph") / "speech"
         listed, asked = prepare(Path(made), speech, "paused" if paused else "questions", questions)
         runs = interleaved(among(arms(listed), arm), rounds, partial(measure, questions=asked, keep=notes))
+        least = bounds(listed, [question.text for question in asked]) if COMPARISONS[0].ours in runs else []
     show(runs, rows(), json_file)
     compare(runs, COMPARISONS)
+    if least:
+        tell_bound(least, runs[COMPARISONS[0].ours])
 
 
 def rows() -> list[tuple[str, Callable[[list[Session]], str]]]:
     """What the table says of an arm's sessions."""
     from bench.interleaved import loads
     from bench.voice.figures import STAGES, of_all
-    from bench.word_error import total
+    from graph.scenarios.word_error import total
 
     def stage(name: str, sessions: list[Session]) -> str:
         values = of_all(sessions, lambda turn: turn.stages_ms.get(name))
@@ -111,6 +117,24 @@ def compare(runs: dict[str, list[Session]], comparisons: tuple[Comparison, ...])
             )
     if table.rows:
         Console().print(table)
+
+
+def tell_bound(least: list[Bound], ours: list[Session]) -> None:
+    """The least that an answer costs, and how far ours is above it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.voice.figures import latencies
+
+    total = statistics.median(one.total for one in least)
+    table = Table(
+        "the bound, ms (median)", "silence", "transcript", "first clause", "first sound", "all", "ours / bound", "aim"
+    )
+    parts = [statistics.median(getattr(one, part) for one in least) for part in ("silence", "transcript", "clause", "sound")]
+    latency = latencies(ours)
+    ratio = f"{statistics.median(latency) / total:.2f}" if latency else ""
+    table.add_row("", *(f"{part:.0f}" for part in parts), f"{total:.0f}", ratio, _aim(ABOVE_BOUND))
+    Console().print(table)
 
 
 def _told(ratio: Ratio) -> tuple[str, str]:

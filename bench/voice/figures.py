@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bench.voice.script import ASKED, Note
-from bench.word_error import WordError, word_error
-from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED
+from graph.scenarios.word_error import WordError, word_error
+from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED, TURN_FAILED
 
 STAGES = (TURN_CONFIRMED, TRANSCRIPT, FIRST_TOKEN, FIRST_CLAUSE, FIRST_AUDIO)
 
@@ -81,7 +81,8 @@ def _turn(question: Question, begun_ns: int, notes: list[Note]) -> Turn:
         if note["name"] == TRANSCRIPT and ended.get(note["turn"]) == note["revision"] and note["text"]:
             texts[note["turn"]].append(note["text"])
     said = [" ".join(parts) for parts in texts.values() if parts]
-    replies = [note for note in notes if note["name"] == FIRST_AUDIO]
+    failed_ns = min((note["at_ns"] for note in notes if note["name"] == TURN_FAILED), default=math.inf)
+    replies = [note for note in notes if note["name"] == FIRST_AUDIO and note["at_ns"] < failed_ns]  # then only apologies come
     answer = next((note for note in replies if note["at_ns"] >= zero_ns), None)
     return Turn(
         voice=question.voice,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from graph.cli import changes, doctor, logs, models, nodes, orders, plan, run, running, schema, top, validate
+from graph.cli import changes, doctor, logs, models, nodes, orders, plan, run, running, scenarios, schema, top, validate
 from graph.errors import VoicegraphError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -35,6 +35,7 @@ app.command()(orders.scale)
 app.command()(changes.diff)
 app.command()(changes.apply)
 app.command()(changes.swap)
+app.command("test")(scenarios.hold)
 app.add_typer(models.app, name="models")
 
 

@@ -39,6 +39,7 @@ class Route:
     interrupts: bool
     cells: Cells
     reason: str = ""  # why the newest of those rejected was rejected
+    past: bool = False  # it tells of turns that are over
 
     @property
     def full(self) -> bool:

@@ -18,6 +18,7 @@ class Token(Kind, frozen=True, omit_defaults=True):
     text: str = ""
     index: int = 0  # counts the pieces of a turn from 0
     last: bool = False
+    cause: str = ""  # of the last one: why there is no reply, or not all of it
 
 
 class LlmNode(Node):
@@ -26,5 +27,7 @@ class LlmNode(Node):
     extra = "llm"
     text = Input(TranscriptFinal, Text)
     interrupt = Input(Interrupt, required=False, interrupts=True)
-    played = Input(ReplyBegins, Played, required=False, doc="from the sink: the history keeps what was heard of a reply")
+    played = Input(
+        ReplyBegins, Played, required=False, past=True, doc="from the sink: the history keeps what was heard of a reply"
+    )
     tokens = Output(Token)

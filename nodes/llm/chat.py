@@ -13,13 +13,15 @@ from pydantic import Field
 
 from graph.errors import NodeError
 from graph.message import Message
-from graph.node import NodeConfig, Step
+from graph.node import NodeConfig, Runtime, Step
+from nodes.causes import MODEL_FAILED, NO_WORDS, NOT_UNDERSTOOD
 from nodes.kinds import Played, ReplyBegins, Text
 from nodes.llm import gguf
 from nodes.llm.base import LlmNode, Token
 from nodes.llm.completion import Completion, CompletionError, ContextOverflow, Update
 from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
+from nodes.spent import Spent
 from nodes.stt.base import TranscriptFinal
 from nodes.turn.base import Interrupt
 
@@ -75,8 +77,12 @@ class ChatNode(LlmNode, ABC):
         :raises CompletionError: the engine cannot; an `error` chunk says the same.
         """
 
-    def setup(self) -> None:
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        super().__init__(config, runtime)
         self._history = History(self.config.history_turns)
+        self._spent_tokens = Spent()
+
+    def setup(self) -> None:
         path = gguf.find(self.config.model, self.config.file)
         self.runtime.status(f"loading {self.config.model}")
         self.load(path)
@@ -102,26 +108,34 @@ class ChatNode(LlmNode, ABC):
         self._history.withdraw(message.session, message.turn)
 
     def on_played(self, message: Message[ReplyBegins | Played]) -> None:
-        """Of a reply that was interrupted only what was heard is remembered."""
-        if isinstance(message.body, Played) and message.body.interrupted:
-            self._history.heard(message.session, message.turn, message.body.text)
+        """Of a reply that was interrupted or broke off only what was heard is remembered."""
+        body = message.body
+        if isinstance(body, ReplyBegins):
+            self._history.begins(message.session, message.turn)
+        elif body.interrupted or body.cause:
+            self._history.heard(message.session, message.turn, body.text)
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         said = message.body.text.strip()
         if not said:  # nothing was understood: the turn ends in silence
-            yield self.tokens(Token(last=True))
+            yield self.tokens(Token(last=True, cause=NOT_UNDERSTOOD))
             return
         exchange = self._history.begin(message.session, message.turn, said)
+        cause = ""
         try:
             finish_reason = yield from self._reply(message.session, exchange)
         except CompletionError as error:
-            finish_reason = "error"
+            finish_reason, cause = "error", f"{MODEL_FAILED}: {error}"
             self.runtime.warn(f"no reply in turn {message.turn} of session '{message.session}': {error}")
             if not exchange.pieces:
                 self._history.drop_current(message.session)
-        tokens = len(exchange.pieces)
-        self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason)
-        yield self.tokens(Token(index=tokens, last=True))
+        finally:
+            self._spent_tokens.add(message, len(exchange.pieces))
+        tokens, wasted = len(exchange.pieces), self._spent_tokens.in_vain(message)
+        self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason, wasted_tokens=wasted)
+        if not exchange.reply.strip():
+            cause = cause or NO_WORDS
+        yield self.tokens(Token(index=tokens, last=True, cause=cause))
 
     def _reply(self, session: str, exchange: Exchange) -> Generator[Step, None, str]:
         """Say the reply and give its finish reason. Where the chat outgrows the context, its oldest turns are forgotten."""

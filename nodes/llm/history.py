@@ -26,6 +26,7 @@ class Exchange:
     said: str
     pieces: list[str] = field(default_factory=list)
     finished: bool = False  # False: the reply is being written, or it was interrupted
+    begun: bool = False  # something of the reply was heard
 
     @property
     def reply(self) -> str:
@@ -60,10 +61,19 @@ class History:
         return exchanges[-1]
 
     def withdraw(self, session: str, turn: int) -> None:
-        """The user goes on in this turn: what was understood of it so far, and the reply to that, was never said."""
+        """The user goes on in this turn, or it failed: what was understood of it so far, and the reply to that, was never said.
+
+        Unless the reply was already being heard.
+        """
         exchanges = self._sessions.get(session)
-        if turn and exchanges and exchanges[-1].turn == turn:
+        if turn and exchanges and exchanges[-1].turn == turn and not exchanges[-1].begun:
             exchanges.pop()
+
+    def begins(self, session: str, turn: int) -> None:
+        """The reply in a turn is being heard."""
+        for exchange in self._sessions.get(session, ()):
+            if turn and exchange.turn == turn:
+                exchange.begun = True
 
     def heard(self, session: str, turn: int, reply: str) -> None:
         """Of the reply in a turn no more was heard than this."""

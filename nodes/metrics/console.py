@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from graph.message import Mark, Message
 from graph.node import NodeConfig, Runtime
-from nodes.marks import FIRST_AUDIO, REPLY, TRANSCRIPT
+from nodes.marks import FIRST_AUDIO, REPLY, TRANSCRIPT, TURN_FAILED
 from nodes.metrics.base import MetricsNode
 from nodes.metrics.turns import Turns
 
@@ -36,6 +36,8 @@ class ConsoleMetrics(MetricsNode):
             return
         if message.body.name == TRANSCRIPT:
             self._out.user(turn)
+        if message.body.name == TURN_FAILED:
+            self._out.failed(turn)
         if message.body.name in (REPLY, FIRST_AUDIO) and REPLY in turn.marks and FIRST_AUDIO in turn.marks:
             self._out.assistant(turn)  # when the second of both is known: a reply is often written before it is heard
 

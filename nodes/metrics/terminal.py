@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graph.message import DEFAULT_SESSION
-from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, PLAYED, REPLY, TRANSCRIPT, TURN_CONFIRMED
+from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, PLAYED, REPLY, TRANSCRIPT, TURN_CONFIRMED, TURN_FAILED
 from nodes.metrics.turns import Turn
 
 PLAIN_WIDTH = 120  # columns of a table that goes to a file or a pipe
@@ -48,6 +48,10 @@ class Terminal(Console):
         """What the assistant answered, and when it was heard."""
         self._line(turn, "assistant", turn.text(REPLY), turn.ms(FIRST_AUDIO))
 
+    def failed(self, turn: Turn) -> None:
+        """Why there was no answer, or not all of it."""
+        self._line(turn, "(failed)", turn.failed, turn.ms(TURN_FAILED))
+
     def _line(self, turn: Turn, who: str, text: str, ms: float | None) -> None:
         session = "" if turn.session == DEFAULT_SESSION else f"{turn.session} "
         after = "" if ms is None else f"  (+{ms:.0f} ms)"
@@ -70,5 +74,7 @@ class Terminal(Console):
         for turn in turns:
             times = ["" if (ms := turn.ms(mark)) is None else f"{ms:.0f}" for mark in TIMES.values()]
             said, replied = turn.text(TRANSCRIPT), turn.text(REPLY) or turn.text(PLAYED)
+            if turn.failed:
+                replied = f"{replied} ({turn.failed})".lstrip()
             table.add_row(*([turn.session] if many else []), str(turn.number), said, *times, replied)
         self.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graph.message import Mark, Message
+from nodes.marks import TURN_FAILED
 
 
 @dataclass(slots=True)
@@ -19,11 +20,13 @@ class Turn:
     def add(self, mark: Mark, revision: int) -> bool:
         """Note a mark; False where nothing came of it.
 
-        Of marks of one name the first counts (the first token, the first audio), and a newer revision begins anew.
+        Of marks of one name the first counts (the first token, the first audio), and a newer revision begins anew; but after
+        a turn has failed there may only be an apology.
         """
         if revision > self.revision:
             self.revision = revision
-            self.marks.clear()
+            if TURN_FAILED not in self.marks:
+                self.marks.clear()
         if revision < self.revision or mark.name in self.marks:
             return False
         self.marks[mark.name] = mark
@@ -31,8 +34,16 @@ class Turn:
 
     def text(self, name: str) -> str:
         """What a mark says was said."""
+        return self._field(name, "text")
+
+    @property
+    def failed(self) -> str:
+        """Why there was no reply, or not all of it; empty: there was."""
+        return self._field(TURN_FAILED, "cause")
+
+    def _field(self, name: str, field: str) -> str:
         mark = self.marks.get(name)
-        return "" if mark is None else str(mark.fields.get("text", ""))
+        return "" if mark is None else str(mark.fields.get(field, ""))
 
     def ms(self, name: str) -> float | None:
         """When a mark was made, after the zero of its turn; None where one of the two is not there (yet)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 import msgspec
@@ -15,7 +15,7 @@ from graph.message import DEFAULT_SESSION, Message
 from graph.node import Input, NodeConfig, Runtime, Step
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SOFTLY_MS, SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkConfig, SinkNode
 from nodes.sink.reply import Reply
 from nodes.sink.writing import writing
 from nodes.stt.base import TranscriptFinal
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HEARD_EVERY_NS = 10_000_000  # half of what is told ahead of time
 
 
-class FileSinkConfig(NodeConfig):
+class FileSinkConfig(SinkConfig):
     folder: Path = Field(Path("out"), description="where conversation.wav and turns.jsonl are written; made where missing")
     sample_rate: int = Field(24_000, ge=8_000, le=192_000, description="Hz, of the WAV file; both sides are resampled to it")
 
@@ -52,7 +52,7 @@ class FileSink(SinkNode):
     A session gets a file of its own: conversation.wav for the default one, conversation-<session>.wav for others.
     """
 
-    Config = FileSinkConfig
+    Config: ClassVar[type[NodeConfig]] = FileSinkConfig
     config: FileSinkConfig
     replaceable = False  # its files are being written
 
@@ -98,7 +98,7 @@ class FileSink(SinkNode):
         reply = self._replies.setdefault(key, Reply(*key))
         if self.runtime.connected("heard"):
             timeline.tell(now_ns)
-            self.due_in(HEARD_EVERY_NS)
+            self.wake(now_ns + HEARD_EVERY_NS)
         if isinstance(body, AudioFrame):
             reply.sample_rate = body.sample_rate
             audible_ns = timeline.assistant(reply, message.payload, now_ns)
@@ -112,12 +112,13 @@ class FileSink(SinkNode):
         yield from self._tell(timeline, timeline.finished(now_ns))
 
     def on_due(self) -> Iterator[Step]:
-        """Tell what is being heard, while something is."""
+        """Tell what is being heard, while something is, and give up replies that will not go on."""
+        yield from super().on_due()
         now_ns = self.runtime.now_ns()
         for session, timeline in self._timelines.items():
             yield from self.sounds(timeline.heard(session, now_ns), self.config.sample_rate)
             if timeline.telling:
-                self.due_in(HEARD_EVERY_NS)
+                self.wake(now_ns + HEARD_EVERY_NS)
 
     def step_back(self, session: str) -> None:
         self._of(session).step_back(self.runtime.now_ns(), SOFTLY_MS)

@@ -20,6 +20,7 @@ class Reply:
     sample_rate: int = 0  # Hz, of the audio frames; 0 until one came
     samples: int = 0  # in the frames so far
     complete: bool = False  # nothing more belongs to it
+    cause: str = ""  # why it is not all of it
     _pieces: list[Spoken] = field(default_factory=list)
 
     def older_than(self, turn: int, revision: int) -> bool:
@@ -29,7 +30,7 @@ class Reply:
     def say(self, piece: Spoken) -> None:
         """The frames since the last piece say this."""
         self._pieces.append(piece)
-        self.complete = piece.last
+        self.complete, self.cause = piece.last, piece.cause
 
     def played(self, heard: int | None = None) -> Played:
         """The message that it was heard as a whole, or that it was interrupted after so many of its samples.
@@ -37,12 +38,12 @@ class Reply:
         Of the piece in which it broke off, the text's share is that of the samples, less a word begun.
         """
         if heard is None:
-            return Played(self._text(self.samples), self.samples, self.sample_rate)
+            return Played(self._text(self.samples), self.samples, self.sample_rate, cause=self.cause)
         return Played(self._text(heard), heard, self.sample_rate, interrupted=True)
 
     def _text(self, left: int) -> str:
         heard: list[str] = []
-        for piece in self._pieces:
+        for piece in (one for one in self._pieces if one.samples):  # what made no sound was not heard
             text = piece.text.strip()
             heard.append(text if left >= piece.samples else _part(text, left / piece.samples))
             left = max(0, left - piece.samples)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from graph.message import Message
 from graph.node import NodeConfig, Outgoing, Runtime, Step, Until
 from nodes.kinds import AudioFrame
 from nodes.marks import FIRST_AUDIO
-from nodes.sink.base import SOFTLY_MS, SinkNode
+from nodes.sink.base import SOFTLY_MS, SinkConfig, SinkNode
 from nodes.sink.playback import PlaybackQueue, Track
 from nodes.sink.reply import Reply
 from nodes.sound_device import find_device, load_sounddevice
@@ -30,7 +30,7 @@ HEARD_EVERY_NS = 5_000_000  # less than a card asks for ahead of time, so that `
 Key = tuple[str, int, int]  # session, turn, revision
 
 
-class SpeakerConfig(NodeConfig):
+class SpeakerConfig(SinkConfig):
     device: int | str | None = Field(None, description="index, name or part of the name; the system's default where not given")
     sample_rate: int | None = Field(None, ge=8_000, description="Hz, at which the device is opened; its own where not given")
 
@@ -48,7 +48,7 @@ class Playing:
 class SpeakerSink(SinkNode):
     """Plays the reply on a loudspeaker, and tells when it was heard and how much of it."""
 
-    Config = SpeakerConfig
+    Config: ClassVar[type[NodeConfig]] = SpeakerConfig
     config: SpeakerConfig
     extra = "microphone"
 
@@ -97,15 +97,15 @@ class SpeakerSink(SinkNode):
             playing.reply.say(message.body)
             if playing.reply.complete:
                 self._add(playing, playing.audio.finish().tobytes())
-                self.due_in(POLL_NS)
+                self.wake(self.runtime.now_ns() + POLL_NS)
         self._queue.telling = self.runtime.connected("heard")
         if self._queue.telling:
-            self.due_in(HEARD_EVERY_NS)
+            self.wake(self.runtime.now_ns() + HEARD_EVERY_NS)
         yield from ()
 
     def cut(self, message: Message[Interrupt]) -> Iterator[Step]:
         if self._queue.telling:
-            self.due_in(HEARD_EVERY_NS)  # what the card took last is still to be told
+            self.wake(self.runtime.now_ns() + HEARD_EVERY_NS)  # what the card took last is still to be told
         for playing in list(self._playing.values()):
             if playing.reply.session == message.session and playing.reply.older_than(message.turn, message.revision):
                 self._queue.drop(playing.track)
@@ -124,6 +124,7 @@ class SpeakerSink(SinkNode):
 
         :raises NodeError: the device has gone.
         """
+        yield from super().on_due()
         yield from self.sounds(self._queue.heard(), self._rate)
         for playing in [one for one in self._playing.values() if one.reply.complete]:
             self._mark_first(playing)
@@ -132,9 +133,9 @@ class SpeakerSink(SinkNode):
             elif not self._stream.active:
                 raise NodeError(f"output device '{self._device.name}' has stopped: was it unplugged?")
             else:
-                self.due_in(POLL_NS)
+                self.wake(self.runtime.now_ns() + POLL_NS)
         if self._queue.telling and self._playing:
-            self.due_in(HEARD_EVERY_NS)
+            self.wake(self.runtime.now_ns() + HEARD_EVERY_NS)
 
     def drain(self) -> Iterator[Step]:
         """Hear out what is still to be heard."""

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from graph.message import Kind
 from graph.node import Input, Node, Output
+from nodes.kinds import TranscriptFinal, TranscriptPartial
 from nodes.turn.base import Interrupt, Utterance
 
-
-class TranscriptPartial(Kind, frozen=True, omit_defaults=True):
-    """What was understood so far of an utterance that still goes on; a later one replaces it."""
-
-    kind: ClassVar[str] = "transcript.partial"
-    text: str
-    language: str = ""
-
-
-class TranscriptFinal(Kind, frozen=True, omit_defaults=True):
-    """What the user said in a turn. Empty text: nothing intelligible was said."""
-
-    kind: ClassVar[str] = "transcript.final"
-    text: str
-    language: str = ""  # ISO 639-1
-    confidence: float = 0.0  # mean token probability, 0 to 1
-    start_ms: int = 0  # first and last word within the captured audio of the session
-    end_ms: int = 0
+__all__ = ["SttNode", "TranscriptFinal", "TranscriptPartial"]
 
 
 class SttNode(Node):
-    """Turns utterances into text."""
+    """Turns utterances into text.
+
+    What an utterance on trial says goes to `trial` alone. If it comes again for good, with the same turn and revision, its
+    transcript is the same (`nodes.stt.trials`).
+    """
 
     extra = "stt"
     speech = Input(Utterance)
     interrupt = Input(Interrupt, required=False, interrupts=True)
     text = Output(TranscriptFinal)
+    trial = Output(TranscriptFinal, doc="for the turn node: what was said while a reply is heard, interruption or not")

@@ -11,13 +11,18 @@ from pydantic import Field
 from graph.errors import NodeError
 from graph.message import Message
 from graph.models import locate
-from graph.node import NodeConfig, Step
+from graph.node import Input, NodeConfig, Output, Step
 from nodes import marks
-from nodes.stt.base import SttNode, TranscriptFinal
+from nodes.kinds import AudioFrame, TranscriptFinal, TranscriptPartial
+from nodes.speech_audio import fault
+from nodes.spent import Spent
+from nodes.stt.base import SttNode
 from nodes.stt.doubt import Limits
 from nodes.turn.base import Utterance
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
+    from nodes.stt.partials import Partials
     from nodes.stt.transcriber import Transcriber
 
 # The sizes by their usual short names, as in faster_whisper.utils (a test compares them): those of the catalogue by their
@@ -34,6 +39,9 @@ _SIZES = {
     "large-v3-turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
     "turbo": "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
 }
+
+# With this in front Whisper writes a hum as one; without it, as nonsense that would interrupt (docs/decisions/0022).
+HUMS = {"en": "Mm-hm. Mm-hmm. Uh-huh. Uh-huh. Hmm. Yeah. Okay. Right."}
 
 
 class FasterWhisperConfig(NodeConfig):
@@ -54,6 +62,17 @@ class FasterWhisperConfig(NodeConfig):
         description="seconds of audio the encoder looks at, at least; fit: as many as the utterance needs; 30: always all",
     )
     prompt: str | None = Field(None, description="text before the utterance: names and spellings to expect, a style")
+    trial_prompt: str | None = Field(
+        None,
+        description='the same, before an utterance on trial: a hum is then written as "Mm-hm.", not as nonsense;'
+        " unset: the prompt, and hums where the language is en",
+    )
+    partials: bool = Field(
+        False,
+        description="tell on `partial` what is stable of what the user is saying; needs `audio` and `speaking`. Costs a"
+        " transcription every partial_every_ms of speech, and the transcript waits for one that is under way",
+    )
+    partial_every_ms: int = Field(1000, ge=200, le=10_000, description="of speech, between two looks")
     no_speech_threshold: float = Field(
         0.5,
         ge=0,
@@ -75,7 +94,12 @@ class FasterWhisper(SttNode):
     Config: ClassVar[type[NodeConfig]] = FasterWhisperConfig
     config: FasterWhisperConfig
 
+    audio = Input(AudioFrame, required=False, doc="what the user says, for partials")
+    speaking = Input(SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD, for partials")
+    partial = Output(TranscriptPartial, doc="the words that are stable so far, while the user speaks; of no turn yet")
+
     _transcriber: Transcriber
+    _partials: Partials | None = None
 
     @classmethod
     def models(cls, config: FasterWhisperConfig) -> tuple[str, ...]:
@@ -85,7 +109,7 @@ class FasterWhisper(SttNode):
     def setup(self) -> None:
         """:raises VoicegraphError: the model is not here or cannot be loaded so, or does not know the language."""
         try:
-            from nodes.stt import fitted_whisper, transcriber
+            from nodes.stt import fitted_whisper, transcriber, trials
         except ImportError as error:
             raise self.missing("faster_whisper") from error
         config = self.config
@@ -115,6 +139,31 @@ class FasterWhisper(SttNode):
         shortest_s = fitted_whisper.MIN_WINDOW_S if config.window == "fit" else config.window
         self._transcriber = transcriber.Transcriber(whisper, options, shortest_s)
         self._transcriber.warm_up()
+        self._trial_prompt = _trial_prompt(config)
+        self._spent_ms = Spent()
+        if config.partials:
+            self._follow()
+        self._trials: trials.Trials[transcriber.Heard] = trials.Trials()
+
+    def _follow(self) -> None:
+        from nodes.stt.partials import Partials
+
+        missing = [f"`{name}`" for name in ("audio", "speaking") if not self.runtime.connected(name)]
+        if missing:
+            self.runtime.warn(f"there are no partial transcripts: connect {' and '.join(missing)}")
+        self._partials = Partials(self._transcriber.transcribe, self.config.partial_every_ms)
+
+    def on_speaking(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
+        if self._partials is not None:
+            self._partials.speech(message.session, message.body)
+
+    def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
+        """Look at what is said so far, now and then; frames that are not 16 kHz s16 are left out."""
+        if self._partials is None or fault(message):
+            return
+        stable = yield from self._partials.audio(message.session, message.payload, message.body.start)
+        if stable is not None:
+            yield self.partial(TranscriptPartial(stable.text, stable.language))
 
     def on_speech(self, message: Message[Utterance]) -> Iterator[Step]:
         """Transcribe an utterance; between a first and a second look at it there may be an interruption.
@@ -124,7 +173,15 @@ class FasterWhisper(SttNode):
         utterance = message.body
         if utterance.sample_rate != 16_000:
             raise NodeError(f"stt.faster_whisper takes audio at 16000 Hz, not at {utterance.sample_rate}")
-        heard = yield from self._transcriber.transcribe(message.payload)
+        heard = self._trials.take(message)
+        if heard is None:
+            began_ns = self.runtime.now_ns()
+            try:
+                heard = yield from self._transcriber.transcribe(
+                    message.payload, self._trial_prompt if utterance.on_trial else None
+                )
+            finally:
+                self._spent_ms.add(message, (self.runtime.now_ns() - began_ns) // 1_000_000)
         begin_ms = utterance.start * 1000 // utterance.sample_rate
         transcript = TranscriptFinal(
             text=heard.text,
@@ -133,11 +190,23 @@ class FasterWhisper(SttNode):
             start_ms=begin_ms + heard.sound.start_ms,
             end_ms=begin_ms + heard.sound.end_ms,
         )
+        if utterance.on_trial:
+            self._trials.keep(message, heard)
+            yield self.trial(transcript)
+            return
         self.mark(
             marks.TRANSCRIPT,
             text=heard.text,
             confidence=round(heard.confidence, 3),
             window_s=round(heard.window_s, 1),
             doubt=heard.doubt,
+            wasted_ms=self._spent_ms.in_vain(message),
         )
         yield self.text(transcript)
+
+
+def _trial_prompt(config: FasterWhisperConfig) -> str | None:
+    """What comes before an utterance on trial; None: what comes before any other."""
+    if config.trial_prompt is not None:
+        return config.trial_prompt
+    return " ".join(filter(None, (config.prompt, HUMS.get(config.language or "")))) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,23 +38,27 @@ class Transcriber:
         noise = np.random.default_rng(0).normal(0, 0.01, SAMPLE_RATE_HZ).astype(np.float32)
         self._whisper.write(noise, self._shortest_s, self._options)
 
-    def transcribe(self, pcm: bytes | memoryview) -> Generator[None, None, Heard]:
-        """Transcribe s16 little-endian samples, mono at 16 kHz; yields before a second look, a good moment to give up."""
+    def transcribe(self, pcm: bytes | memoryview, prompt: str | None = None) -> Generator[None, None, Heard]:
+        """Transcribe s16 little-endian samples, mono at 16 kHz; yields before a second look, a good moment to give up.
+
+        :param prompt: in the place of the one in the options
+        """
+        options = self._options if prompt is None else replace(self._options, prompt=prompt)
         samples = np.frombuffer(pcm, "<i2").astype(np.float32) / 32768
         sound = sound_in(samples, SAMPLE_RATE_HZ)
         if not sound.seconds:
             return Heard()
         audio_s = len(samples) / SAMPLE_RATE_HZ
-        limits = self._options.limits
+        limits = options.limits
         window_s = window_for(audio_s, self._shortest_s)
-        written, language = self._whisper.write(samples, window_s, self._options)
+        written, language = self._whisper.write(samples, window_s, options)
         reason = ""
         if window_s < FULL_WINDOW_S:
             reason = doubt(written, sound.seconds, max_tokens_for(audio_s), limits)
             if reason:
                 yield
                 window_s = FULL_WINDOW_S
-                written, language = self._whisper.write(samples, window_s, self._options)
+                written, language = self._whisper.write(samples, window_s, options)
         said = [w for w in written if is_speech(w, limits)]
         return Heard(" ".join(w.text for w in said), language, _confidence(said), sound, window_s, reason)
 

@@ -26,6 +26,7 @@ class Spoken(Kind, frozen=True, omit_defaults=True):
     text: str = ""
     samples: int = 0  # in those frames
     last: bool = False
+    cause: str = ""  # of the last one: why nothing was spoken, or not all of the reply
 
 
 class TtsNode(Node):

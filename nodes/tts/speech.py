@@ -13,6 +13,7 @@ from pydantic import Field
 from graph.message import Message
 from graph.node import NodeConfig, Step
 from nodes import marks
+from nodes.causes import NO_SOUND, NOTHING_TO_SAY
 from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
 from nodes.tts.background import Background, EngineFailed
@@ -126,7 +127,9 @@ class SpeechNode(TtsNode):
             for clause in clauses:
                 yield from self._speak(reply, clause)
             if last:
-                yield self.audio(Spoken(last=True))
+                cause = body.cause if isinstance(body, Token) else ""
+                silent = "" if reply.start else NO_SOUND if reply.begun else NOTHING_TO_SAY
+                yield self.audio(Spoken(last=True, cause=cause or silent))
             finished = not last
         finally:  # complete, or interrupted in the middle: of this reply nothing more is said
             if not finished and self._replies.get(message.session) is reply:

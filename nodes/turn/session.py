@@ -37,9 +37,12 @@ class Session:
         self.taking = TurnTaking(rules)
         self.origin_ns = 0  # of the event that led to the newest decision
         self.warned = False  # of frames that cannot be heard
+        self.due_ns = 0  # when a reply that did not come until then is given up; 0: none is awaited
+        self.failed = 0  # the turn that failed last
         self._judge = judge
         self._max_turn = samples(max_turn_ms)
         self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))
+        self._former_end = 0  # of the audio before its source was started again, until a new event comes
         self._waiting: deque[tuple[SpeechEvent, int]] = deque()
 
     @property
@@ -62,13 +65,19 @@ class Session:
 
     def hear_audio(self, payload: bytes | memoryview, begin: int, origin_ns: int) -> Iterator[Decision]:
         """Take in a frame of s16 samples, the first of which has the index `begin`."""
+        if begin < self._audio.end:  # its source was started again, and counts anew
+            yield from self.finish()
+            self._former_end = self._audio.end
         self._audio.add(payload, begin, origin_ns)
         yield from self._proceed()
         if not self._waiting:
-            yield from self.taking.audible(self._audio.end - samples(VAD_LATE_MS))
+            yield from self.taking.heard_to(self._audio.end - samples(VAD_LATE_MS))
 
     def hear_event(self, event: SpeechEvent, origin_ns: int) -> Iterator[Decision]:
         """Take in a speech event."""
+        if self._audio.end + SAMPLE_RATE_HZ < event.at <= self._former_end:
+            return  # of the source's former life, which is over
+        self._former_end = 0
         self._waiting.append((event, origin_ns))
         yield from self._proceed()
 
@@ -77,6 +86,7 @@ class Session:
         while self._waiting:
             yield from self._decide(*self._waiting.popleft())
         yield from self._decide(SpeechEnded(self._audio.end, silence_ms=0), self.origin_ns)
+        yield from self.taking.finish()
 
     def spoken(self) -> Spoken | None:
         """What was said in the turn that was just confirmed; None when its audio never came."""
@@ -101,7 +111,7 @@ class Session:
         self.origin_ns = origin_ns
         for decision in self.taking.hear(event):
             if isinstance(decision, Ask):
-                yield self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
+                yield from self.taking.judged(self._judge(self._audio.samples(self.taking.begin, self._heard_to())))
             else:
                 yield decision
 

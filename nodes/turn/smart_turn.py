@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from pydantic import Field
 
 from graph.message import Message
 from graph.node import NodeConfig, Step
-from nodes.kinds import AudioFrame, Played, ReplyBegins
-from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
+from nodes.causes import NOT_HEARD, NOTHING_TO_SAY, QUIET
+from nodes.kinds import AudioFrame, Played, ReplyBegins, Text, TranscriptFinal
+from nodes.marks import LAST_SPOKEN_SAMPLE, SPEECH_DISMISSED, TURN_CONFIRMED, TURN_FAILED
 from nodes.model_file import model_file
 from nodes.sessions import Sessions
 from nodes.speech_audio import SAMPLE_RATE_HZ, fault
-from nodes.turn.base import Interrupt, TurnConfirmed, TurnNode, TurnPending, Utterance
-from nodes.turn.taking import Confirm, Decision, GoAhead, Pend, Rules, Withdraw
+from nodes.turn.backchannel import meant, own_list
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnNode, TurnOnTrial, TurnPending, Utterance
+from nodes.turn.taking import Confirm, Decision, Dismiss, GoAhead, Hold, Pend, Rules, Try, Withdraw
+from nodes.turn.trial import BargeIn, BargeInRules
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 
 if TYPE_CHECKING:
@@ -23,6 +26,24 @@ if TYPE_CHECKING:
     from nodes.turn.session import Session, Spoken
 
 SESSIONS_REMEMBERED = 100  # at up to 3 MB with the default length of a turn
+
+
+class _About(TypedDict):
+    """Which turn a message belongs to."""
+
+    session: str
+    turn: int
+    revision: int
+    origin_ns: int
+
+
+def _about(name: str, session: Session) -> _About:
+    return {
+        "session": name,
+        "turn": session.taking.turn,
+        "revision": session.taking.revision,
+        "origin_ns": session.origin_ns,
+    }
 
 
 class SmartTurnConfig(NodeConfig):
@@ -35,13 +56,35 @@ class SmartTurnConfig(NodeConfig):
     )
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
     go_ahead_ms: int = Field(
-        200,
+        96,
         ge=0,
         le=20_000,
         description="silence after which what was said goes ahead, unheard until it is confirmed; 0: never; needs `played`",
     )
-    barge_in_ms: int = Field(
-        400, ge=0, le=20_000, description="speech that interrupts the reply that is being heard; 0: none does; needs `played`"
+    barge_in: BargeIn = Field(
+        "confirmed",
+        description="what interrupts a reply: off, nothing; immediate, speech of barge_in_ms; confirmed, words. Needs `played`,"
+        " and confirmed `words`, without which it is as immediate",
+    )
+    barge_in_ms: int = Field(400, ge=0, le=20_000, description="speech that interrupts a reply where its words are not known")
+    long_speech_ms: int = Field(
+        1500, ge=0, le=20_000, description="speech that interrupts a reply before its words are known; barge_in: confirmed"
+    )
+    words_within_ms: int = Field(
+        1500, ge=200, le=20_000, description="silence after which barge_in_ms decides if the words have not come"
+    )
+    min_words: int = Field(1, ge=1, le=20, description="that interrupt a reply, those of `backchannel` not counted")
+    backchannel: tuple[str, ...] | None = Field(
+        None, description="what interrupts nothing, such as [okay, i see]; unset: a list of the language that is spoken"
+    )
+    reply_within_s: float = Field(
+        20,
+        ge=0,
+        le=600,
+        description="from the end of a turn until its reply is heard, or the turn has failed; 0: any time; needs `played`",
+    )
+    apology: str = Field(
+        "", description='what is said where a turn has failed, such as "Sorry, that did not work."; empty: nothing'
     )
     max_turn_s: int = Field(60, ge=5, le=600, description="of a longer turn the beginning is lost")
 
@@ -76,8 +119,10 @@ class SmartTurn(TurnNode):
             raise self.missing((error.name or "a library").partition(".")[0]) from error
         self.judge = SmartTurnJudge(file)
         told = self.runtime.connected("played")
-        go_ahead_ms, barge_in_ms = (config.go_ahead_ms, config.barge_in_ms) if told else (0, 0)
-        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in_ms, told)
+        how = "immediate" if config.barge_in == "confirmed" and not self.runtime.connected("words") else config.barge_in
+        barge_in = BargeInRules(how, config.barge_in_ms, config.long_speech_ms, config.words_within_ms)
+        go_ahead_ms = config.go_ahead_ms if told else 0
+        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in, told)
         self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
 
     def in_turn(self) -> Collection[str]:
@@ -91,6 +136,7 @@ class SmartTurn(TurnNode):
     def restore(self, state: dict[str, Any]) -> None:
         for name, known in state.items():
             self._sessions.of(name).restore(known)
+        self.runtime.keep()
 
     def on_audio(self, message: Message[AudioFrame]) -> Iterator[Step]:
         """Keep a frame; one that is not 16 kHz s16 is left out, and said so once a session."""
@@ -100,68 +146,108 @@ class SmartTurn(TurnNode):
                 self.runtime.warn(f"audio of session '{message.session}' is not heard: {unfit}")
             session.warned = True
             return
-        yield from self._tell(
+        yield from self._hear(
             message.session, session, session.hear_audio(message.payload, message.body.start, message.origin_ns)
         )
-        yield from self._forget()
 
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> Iterator[Step]:
         """Decide, or wait for the audio that the event speaks of."""
         session = self._sessions.of(message.session)
-        yield from self._tell(message.session, session, session.hear_event(message.body, message.origin_ns))
-        yield from self._forget()
+        yield from self._hear(message.session, session, session.hear_event(message.body, message.origin_ns))
 
-    def on_played(self, message: Message[ReplyBegins | Played]) -> None:
-        """The reply to a turn is heard: the turn is over for good."""
-        taking = self._sessions.of(message.session).taking
-        if isinstance(message.body, Played):
+    def on_played(self, message: Message[ReplyBegins | Played]) -> Iterator[Step]:
+        """The reply to a turn is heard: the turn is over for good, or it has failed."""
+        session, body = self._sessions.of(message.session), message.body
+        taking = session.taking
+        if isinstance(body, Played):
             taking.reply_ends(message.turn)
+            cause = body.cause or ("" if body.samples or body.interrupted else NOTHING_TO_SAY)
+            if cause and message.turn:
+                yield from self._fail(message.session, session, message.turn, message.revision, cause)
         elif not taking.reply_begins(message.turn, message.revision) and not self._warned:
             self._warned = True
             self.runtime.warn(
                 "a reply was heard before the turn was confirmed: connect the sink's input `turn`, or set go_ahead_ms to 0"
             )
 
+    def on_words(self, message: Message[TranscriptFinal]) -> Iterator[Step]:
+        """What was said while a reply is heard: the words decide whether it goes on."""
+        session, body = self._sessions.of(message.session), message.body
+        listening = own_list(self.config.backchannel, body.language)
+        decisions = session.taking.said(message.turn, message.revision, meant(body.text, listening) >= self.config.min_words)
+        yield from self._tell(message.session, session, iter(decisions), body.text)
+
+    def on_due(self) -> Iterator[Step]:
+        """Give up the replies that did not come in time."""
+        now_ns = self.runtime.now_ns()
+        for name, session in self._sessions.items():
+            taking = session.taking
+            if session.due_ns and session.due_ns <= now_ns:
+                session.due_ns = 0
+                if taking.waits:
+                    cause = f"{NOT_HEARD} within {self.config.reply_within_s:g} s"
+                    yield from self._fail(name, session, taking.turn, taking.revision, cause)
+        self.due_ns = min((session.due_ns for session in self._sessions.values() if session.due_ns), default=0)
+
     def drain(self) -> Iterator[Step]:
         """Confirm the turns that are still open."""
         for name, session in self._sessions.items():
             yield from self._tell(name, session, session.finish())
 
+    def _hear(self, name: str, session: Session, decisions: Iterator[Decision]) -> Iterator[Step]:
+        turn = session.taking.turn
+        yield from self._tell(name, session, decisions)
+        if session.taking.turn > turn:
+            self.runtime.keep()  # a next life that counted anew would be behind what all others were told
+        yield from self._forget()
+
     def _forget(self) -> Iterator[Step]:
         for name, session in self._sessions.surplus():
             yield from self._tell(name, session, session.finish())
 
-    def _tell(self, name: str, session: Session, decisions: Iterator[Decision]) -> Iterator[Step]:
+    def _tell(self, name: str, session: Session, decisions: Iterator[Decision], words: str = "") -> Iterator[Step]:
         for decision in decisions:
-            taking = session.taking
+            taking, about = session.taking, _about(name, session)
             if isinstance(decision, Confirm):
                 yield from self._confirm(name, session, decision)
-            elif isinstance(decision, GoAhead):
-                yield from self._say(name, session, session.spoken())
+            elif isinstance(decision, GoAhead | Try):
+                yield from self._say(name, session, session.spoken(), on_trial=isinstance(decision, Try))
             elif isinstance(decision, Withdraw):
-                yield self.interrupt(
-                    Interrupt(decision.reason),
+                yield self.interrupt(Interrupt(decision.reason), **about)
+            elif isinstance(decision, Pend):
+                yield self.turn(TurnPending(decision.probability, taking.silence_ms), **about)
+            elif isinstance(decision, Hold):
+                yield self.turn(TurnOnTrial(), **about)
+            elif isinstance(decision, Dismiss):
+                self.mark(
+                    SPEECH_DISMISSED,
                     session=name,
                     turn=taking.turn,
                     revision=taking.revision,
-                    origin_ns=session.origin_ns,
+                    text=words,
+                    spoken_ms=decision.spoken_ms,
                 )
-            elif isinstance(decision, Pend):
-                pending = TurnPending(decision.probability, taking.silence_ms)
-                yield self.turn(pending, session=name, turn=taking.turn, revision=taking.revision, origin_ns=session.origin_ns)
+                yield self.turn(TurnDismissed(), **about)
 
-    def _say(self, name: str, session: Session, spoken: Spoken | None) -> Iterator[Step]:
+    def _fail(self, name: str, session: Session, turn: int, revision: int, cause: str) -> Iterator[Step]:
+        """A turn ends without (all of) its reply. Of what was withdrawn, and of apologies, that is no news."""
         taking = session.taking
+        if turn == session.failed or (turn == taking.turn and revision < taking.revision):
+            return
+        session.failed = turn
+        self.mark(TURN_FAILED, session=name, turn=turn, revision=revision, cause=cause)
+        decisions = taking.fails(turn, revision)
+        yield from self._tell(name, session, iter(decisions))
+        if decisions:
+            about = _about(name, session)
+            yield self.turn(TurnFailed(cause), **about)
+            if self.config.apology and cause not in QUIET:
+                yield self.apology(Text(self.config.apology), **about)
+
+    def _say(self, name: str, session: Session, spoken: Spoken | None, on_trial: bool = False) -> Iterator[Step]:
         if spoken is not None:
-            utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ)
-            yield self.utterance(
-                utterance,
-                spoken.payload,
-                session=name,
-                turn=taking.turn,
-                revision=taking.revision,
-                origin_ns=session.origin_ns,
-            )
+            utterance = Utterance(spoken.begin, SAMPLE_RATE_HZ, on_trial)
+            yield self.utterance(utterance, spoken.payload, **_about(name, session))
 
     def _confirm(self, name: str, session: Session, confirm: Confirm) -> Iterator[Step]:
         taking, origin_ns = session.taking, session.origin_ns
@@ -186,5 +272,8 @@ class SmartTurn(TurnNode):
         )
         confirmed = TurnConfirmed(confirm.probability, silence_ms, confirm.reason)
         yield self.turn(confirmed, session=name, turn=turn, revision=revision, origin_ns=origin_ns)
+        if session.taking.waits and self.config.reply_within_s:
+            session.due_ns = self.runtime.now_ns() + round(self.config.reply_within_s * 1e9)
+            self.due_ns = min(filter(None, (self.due_ns, session.due_ns)))
         if not confirm.went_ahead:
             yield from self._say(name, session, spoken)

@@ -5,8 +5,7 @@
     confirmed --speech, before the reply is heard--> speaking (revision + 1; the reply is withdrawn)
     confirmed --the reply is heard, or nobody tells us of that--> idle
 
-While the reply is being heard speech is a new turn that interrupts it, once it has lasted long enough; if it does not, it was
-none.
+While the reply is being heard speech is on trial (`nodes.turn.trial`): it may be a new turn that interrupts the reply, or none.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from enum import Enum, auto
 from typing import Literal, TypeAlias
 
 from nodes.speech_audio import samples
+from nodes.turn.trial import ASK_FOR_WORDS_MS, NO_BARGE_IN, BargeInRules, Trial, Verdict
 from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
 from nodes.vad.segmenter import SpeechEvent
 
@@ -33,7 +33,7 @@ class Rules:
     threshold: float  # probability from which the judge is believed
     max_silence_ms: int
     go_ahead_ms: int = 0  # silence of a pause after which what was said goes ahead; 0: not before the turn is confirmed
-    barge_in_ms: int = 0  # speech that interrupts a reply; 0: none does
+    barge_in: BargeInRules = NO_BARGE_IN
     told: bool = False  # we are told when a reply is heard
 
 
@@ -51,7 +51,24 @@ class GoAhead:
 class Withdraw:
     """Everything older than the turn and revision that it is now is stale."""
 
-    reason: Literal["goes on", "barge-in"]
+    reason: Literal["goes on", "barge-in", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Speech while a reply is heard is on trial: the reply should pause until `Dismiss` or `Withdraw`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """The words of what was said so far should be found out, and `said` be told; nobody else may act on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """What was said while a reply is heard was no turn; the turn is again the one that is replied to."""
+
+    spoken_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,7 @@ class Confirm:
     went_ahead: bool = False  # the others have what was said already
 
 
-Decision: TypeAlias = Ask | GoAhead | Withdraw | Pend | Confirm
+Decision: TypeAlias = Ask | GoAhead | Withdraw | Hold | Try | Dismiss | Pend | Confirm
 
 
 class _Phase(Enum):
@@ -89,7 +106,9 @@ class TurnTaking:
         self._probability = 0.0
         self._went_ahead = False  # in this pause
         self._heard: int | None = None  # the turn whose reply is being heard
-        self._on_trial: int | None = None  # where speech began that may interrupt a reply
+        self._trial: Trial | None = None  # of speech that may interrupt it
+        self._verdict: Confirm | None = None  # of the turn that is on trial: it waits
+        self._tried = (0, 0)  # the newest turn whose words were asked for, and what its next revision would be
         self.turn = 0  # counted from 1
         self.revision = 0
         self.withdrawn = 0  # how often something had gone ahead in vain in this turn
@@ -113,29 +132,40 @@ class TurnTaking:
         if not self.open:
             return
         self.speech_end, self.silence_ms = event.at, event.silence_ms
-        if self._on_trial is not None:
-            yield from self.audible(event.at)
-            if self._on_trial is not None:  # it was too short to be one
-                self._on_trial, self._phase, self.turn = None, _Phase.IDLE, self.turn - 1
-                return
+        if self._trial is not None:
+            self._trial.pauses(event.at)
+            yield from self.heard_to(event.at + samples(event.silence_ms))
+        if not self.open or self._verdict is not None:
+            return
+        yield from self._ask_for_words(event)
         if event.silence_ms >= self._rules.max_silence_ms:
-            yield self._confirm("ceiling")
+            yield from self._confirm("ceiling")
         elif isinstance(event, SpeechEnded):
-            yield self._confirm("end")
+            yield from self._confirm("end")
         else:
             yield from self._paused(event)
 
-    def audible(self, until: int) -> list[Decision]:
-        """There is speech up to this sample at least."""
-        if self._on_trial is None or until - self._on_trial < samples(self._rules.barge_in_ms):
-            return []
-        self._on_trial = self._heard = None
-        return [Withdraw("barge-in")]
+    def heard_to(self, until: int) -> list[Decision]:
+        """There is no other speech up to this sample than what was told of: it goes on, or the pause does."""
+        return self._judge_trial(self._trial.heard_to(until)) if self._trial is not None else []
 
-    def judged(self, probability: float) -> Pend | Confirm:
+    def finish(self) -> list[Decision]:
+        """Nothing more will come: what is on trial is decided."""
+        return self._judge_trial(self._trial.by_length()) if self._trial is not None else []
+
+    def said(self, turn: int, revision: int, meant: bool) -> list[Decision]:
+        """Take in the answer to `Try`: whether there were words in it that are meant for us."""
+        trial = self._trial
+        if trial is None or turn != self.turn or revision not in trial.asked:
+            return []
+        if meant:
+            return self._judge_trial(Verdict.INTERRUPTS)
+        return self._judge_trial(Verdict.NOTHING if revision == self.revision else Verdict.OPEN)
+
+    def judged(self, probability: float) -> list[Decision]:
         """Take in the answer to `Ask`."""
         self._probability = probability
-        return self._confirm("judge") if probability >= self._rules.threshold else Pend(probability)
+        return list(self._confirm("judge")) if probability >= self._rules.threshold else [Pend(probability)]
 
     def reply_begins(self, turn: int, revision: int) -> bool:
         """The first sound of a reply has left. False where nobody was allowed to hear it yet."""
@@ -153,23 +183,77 @@ class TurnTaking:
         if self._phase is _Phase.CONFIRMED and turn == self.turn:
             self._phase = _Phase.IDLE
 
+    @property
+    def waits(self) -> bool:
+        """True while the reply to the turn is awaited."""
+        return self._phase is _Phase.CONFIRMED
+
+    def fails(self, turn: int, revision: int) -> list[Decision]:
+        """A turn has no reply, or no more of it. If it is the last one, it is over, and nobody works on it any more."""
+        if (turn, revision) != (self.turn, self.revision) or self.open:
+            return []
+        self._phase, self._heard, self.revision = _Phase.IDLE, None, self.revision + 1
+        return [Withdraw("failed")]
+
     def _started(self, event: SpeechStarted) -> Iterator[Decision]:
         reopens = self._phase is _Phase.CONFIRMED and event.at - self.speech_end <= samples(REOPEN_MS)
         stale = self._went_ahead or reopens
-        self._asked_ms, self._probability, self._went_ahead = 0, 0.0, False
+        self._asked_ms, self._probability, self._went_ahead, self._verdict = 0, 0.0, False, None
         if self.open or reopens:
             self._phase, self.revision = _Phase.SPEAKING, self.revision + 1
-            if stale:
+            if self._trial is not None:
+                self._trial.goes_on(event.at)
+                yield Hold()
+            elif stale:
                 self.withdrawn += 1
                 yield Withdraw("goes on")
             return
-        self._phase, self.turn, self.revision, self.withdrawn = _Phase.SPEAKING, self.turn + 1, 0, 0
+        barge_in = self._rules.barge_in
+        if self._heard is not None and barge_in.how == "off":
+            yield Dismiss()
+            return
+        before = (self.turn, self.revision)
+        self._phase, self.turn, self.withdrawn = _Phase.SPEAKING, self.turn + 1, 0
+        self.revision = self._tried[1] if self._tried[0] == self.turn else 0
         self.begin = event.keep_from
-        self._on_trial = event.at if self._heard is not None and self._rules.barge_in_ms else None
+        if self._heard is not None:
+            self._trial = Trial(barge_in, before, event.at)
+            if barge_in.how == "confirmed":
+                yield Hold()
+            yield from self.heard_to(event.at)
+
+    def _judge_trial(self, verdict: Verdict) -> list[Decision]:
+        if verdict is Verdict.OPEN:
+            return []
+        trial, waiting = self._trial, self._verdict
+        assert trial is not None
+        self._trial = self._verdict = None
+        if verdict is Verdict.NOTHING:
+            self._phase = _Phase.IDLE
+            self.turn, self.revision = trial.before
+            return [Dismiss(trial.spoken_ms)]
+        self._heard = None
+        decisions: list[Decision] = [Withdraw("barge-in")]
+        if waiting is not None:
+            self._phase = _Phase.CONFIRMED
+            decisions.append(waiting)
+        elif trial.pausing and self.revision in trial.asked and self._rules.go_ahead_ms:
+            self._went_ahead = True
+            decisions.append(GoAhead())
+        return decisions
+
+    def _ask_for_words(self, event: SpeechPaused | SpeechEnded) -> Iterator[Decision]:
+        trial = self._trial
+        if trial is None or trial.rules.how != "confirmed" or self.revision in trial.asked:
+            return
+        if isinstance(event, SpeechEnded) or event.silence_ms >= max(self._rules.go_ahead_ms, ASK_FOR_WORDS_MS):
+            trial.asked.add(self.revision)
+            self._tried = (self.turn, self.revision + 1)
+            yield Try()
 
     def _paused(self, event: SpeechPaused) -> Iterator[Decision]:
         rules = self._rules
-        if rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
+        if self._trial is None and rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
             self._went_ahead = True
             yield GoAhead()
         due = max((ms for ms in rules.ask_at_ms if ms <= event.silence_ms), default=0)
@@ -177,7 +261,11 @@ class TurnTaking:
             self._asked_ms = due
             yield Ask()
 
-    def _confirm(self, reason: Reason) -> Confirm:
-        self._phase = _Phase.CONFIRMED if self._rules.told else _Phase.IDLE
+    def _confirm(self, reason: Reason) -> Iterator[Decision]:
         went_ahead, self._went_ahead = self._went_ahead, False
-        return Confirm(self._probability, reason, went_ahead)
+        confirm = Confirm(self._probability, reason, went_ahead)
+        if self._trial is not None:
+            self._verdict = confirm
+            return
+        self._phase = _Phase.CONFIRMED if self._rules.told else _Phase.IDLE
+        yield confirm

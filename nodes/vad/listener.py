@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.speech_audio import SAMPLE_RATE_HZ
+from nodes.vad.base import SpeechEnded
 from nodes.vad.segmenter import Limits, Segmenter, SpeechEvent
 from nodes.vad.silero_model import CONTEXT, WINDOW, Model, silence
 
@@ -20,7 +21,8 @@ class Listener:
     """Hears the frames of a session in their order.
 
     A short gap is heard as silence. Behind a long one, or where the count of samples goes back because the source was
-    started again, open speech is ended and listening begins anew.
+    started again, open speech is ended and listening begins anew. Who joins late ends the speech that another, dead by now,
+    may have left open.
     """
 
     def __init__(self, model: Model, limits: Limits) -> None:
@@ -39,11 +41,14 @@ class Listener:
         """Take in a frame of s16 samples, the first of which has the index `start`."""
         frame = np.frombuffer(payload, "<i2").astype(np.float32) / FULL_SCALE
         gap = start - self._expected
-        if gap > 0:
+        joins = self._expected == 0 and gap > LONGEST_FILLED_GAP
+        if gap > 0 and not joins:
             self.gaps += 1
             self.lost += gap
         if not 0 <= gap <= LONGEST_FILLED_GAP:
             yield from self._segmenter.finish()
+            if joins:
+                yield SpeechEnded(start, 0, SAMPLE_RATE_HZ)
             self._begin(start)
             gap = 0
         self._expected = start + len(frame)

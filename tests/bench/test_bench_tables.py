@@ -12,7 +12,7 @@ from bench.isolation import command as isolation
 from bench.sessions import command as sessions
 from bench.sessions.figures import Crowd
 from bench.voice.figures import Session, Turn
-from bench.word_error import WordError
+from graph.scenarios.word_error import WordError
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from bench.isolation.figures import Growth, by_victim, growth, median_ms, missed
 from bench.isolation.killing import KILLED, TRANSCRIBING_NS, VICTIMS, due, victim
 from bench.voice.figures import Session, Turn
 from bench.voice.script import ASKED, PATIENCE_NS, Note
-from bench.word_error import WordError
+from graph.scenarios.word_error import WordError
 from nodes.marks import FIRST_CLAUSE
 
 S = 1_000_000_000

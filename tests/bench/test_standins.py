@@ -17,6 +17,7 @@ from bench.standins import Model, Transcriber, Voice
 from bench.voice.script import noted
 from graph.message import Mark
 from graph.testing import Harness
+from nodes.causes import NOT_UNDERSTOOD
 from nodes.kinds import AudioFrame
 from nodes.llm.base import Token
 from nodes.marks import PLAYED
@@ -35,12 +36,23 @@ def test_what_is_said_goes_through_all_three() -> None:
     with Harness(Model, takes_ms=200) as llm:
         (sent,) = llm.feed("text", sent.body)
         assert (sent.body, llm.clock_ns) == (Token("Hello speaker 3.", last=True), 200 * MS)
-        assert llm.feed("text", TranscriptFinal("")) == []
+        (nothing,) = llm.feed("text", TranscriptFinal(""))
+        assert nothing.body == Token(last=True, cause=NOT_UNDERSTOOD)
     with Harness(Voice, takes_ms=100, reply_ms=2000) as tts:
+        (silent,) = tts.feed("text", nothing.body)
+        assert (silent.body, tts.clock_ns) == (Spoken(last=True, cause=NOT_UNDERSTOOD), 0)
         *audio, spoken = tts.feed("text", sent.body)
         assert spoken.body == Spoken("Hello speaker 3.", 2 * RATE_HZ, last=True)
         assert [frame.body for frame in audio[:2]] == [AudioFrame(RATE_HZ), AudioFrame(RATE_HZ, RATE_HZ * FRAME_MS // 1000)]
         assert (len(audio), tts.clock_ns) == (2000 // FRAME_MS, 100 * MS)
+
+
+def test_what_was_understood_on_trial_is_not_waited_for_again() -> None:
+    with Harness(Transcriber, takes_ms=300) as stt:
+        (sent,) = stt.feed("speech", Utterance(0, on_trial=True), SPEECH, turn=2)
+        assert (sent.port, sent.body, stt.clock_ns) == ("trial", TranscriptFinal("speaker 3", "en", 1.0), 300 * MS)
+        (sent,) = stt.feed("speech", Utterance(0), SPEECH, turn=2)
+        assert (sent.port, stt.clock_ns) == ("text", 300 * MS)
 
 
 def test_what_leaves_the_sink_is_written_down(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

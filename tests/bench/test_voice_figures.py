@@ -6,8 +6,8 @@ import pytest
 
 from bench.voice.figures import Question, Session, Turn, compared, p90, turns
 from bench.voice.script import ASKED, Note
-from bench.word_error import WordError
-from nodes.marks import FIRST_AUDIO, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED
+from graph.scenarios.word_error import WordError
+from nodes.marks import FIRST_AUDIO, FIRST_TOKEN, TRANSCRIPT, TURN_CONFIRMED, TURN_FAILED
 
 MS = 1_000_000
 QUESTION = Question("joe", "Who wrote Romeo and Juliet?", 2000 * MS)
@@ -69,6 +69,13 @@ def test_a_reply_before_the_end_cuts_the_turn_and_another_after_it_doubles_it() 
     assert (turn.cut, turn.doubled, turn.missed, turn.latency_ms) == (True, True, False, 900)
     turn = one(*cut)
     assert (turn.cut, turn.doubled, turn.missed, turn.latency_ms) == (True, False, True, None)
+
+
+def test_an_apology_is_no_answer() -> None:
+    turn = one(note(TURN_CONFIRMED, 12_400), note(TURN_FAILED, 15_000), note(FIRST_AUDIO, 15_300))
+    assert (turn.missed, turn.latency_ms) == (True, None)
+    turn = one(note(TURN_CONFIRMED, 12_400), note(FIRST_AUDIO, 12_900), note(TURN_FAILED, 15_000), note(FIRST_AUDIO, 15_300))
+    assert (turn.missed, turn.doubled, turn.latency_ms) == (False, False, 900)
 
 
 def test_what_happens_after_the_next_question_belongs_to_that() -> None:

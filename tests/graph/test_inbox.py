@@ -21,6 +21,13 @@ def route(
     return Route(edge, BodyDecoder((Number,)), interrupts, Counts.in_memory(Index(edges=[edge.id])).edges[edge.id])
 
 
+def past(name: str) -> Route:
+    """One that tells of turns that are over."""
+    found = route(name)
+    found.past = True
+    return found
+
+
 def arrival(of: Route, n: int, session: str = "s", turn: int = 0, revision: int = 0) -> Arrival:
     return Arrival(of, Message(Number(n), session=session, turn=turn, revision=revision))
 
@@ -114,3 +121,14 @@ def test_only_so_many_sessions_are_remembered() -> None:
         inbox.add(arrival(barge, n, f"s{n}", turn=1))
         inbox.next()
     assert len(inbox._newest) == SESSIONS_REMEMBERED
+
+
+def test_what_tells_of_a_turn_that_is_over_comes_behind_the_interruption_too() -> None:
+    inbox = Inbox(lambda _: None)
+    heard, barge, other = past("heard"), route("barge", interrupts=True), route("other")
+    before, interruption = arrival(heard, 1, turn=1), arrival(barge, 2, turn=2)
+    after, stale = arrival(heard, 3, turn=1), arrival(other, 4, turn=1)
+    for one in (before, interruption, after, stale):
+        inbox.add(one)
+    assert list(inbox.items) == [interruption, before, after]
+    assert (counted(heard).stale, counted(other).stale) == (0, 1)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 import soxr
 
-from bench.word_error import total, word_error
+from graph.scenarios.word_error import total, word_error
 from nodes.marks import ORDER
 
 from .graphs import ROOT, GraphRun, graph_run

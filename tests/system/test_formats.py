@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import soxr
 
-from bench.word_error import total, word_error
+from graph.scenarios.word_error import total, word_error
 
 from .graphs import ROOT, graph_run
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.word_error import total, word_error
+from graph.scenarios.word_error import total, word_error
 from nodes.marks import FIRST_AUDIO, FIRST_CLAUSE, FIRST_TOKEN, LAST_SPOKEN_SAMPLE, PLAYED, REPLY, TRANSCRIPT, TURN_CONFIRMED
 
 from .conversation_actors import FIRST_ASKED

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("pywebrtc_audio", reason="needs the extra 'echo'")
 
-from bench.word_error import total, word_error
 from graph.errors import MissingExtra
+from graph.scenarios.word_error import total, word_error
 from graph.testing import Harness
 from nodes.echo.webrtc import Webrtc
 from tests.nodes.echo import acoustics as room

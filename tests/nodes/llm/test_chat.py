@@ -12,13 +12,15 @@ import pytest
 from graph.errors import NodeError
 from graph.message import Message
 from graph.testing import Harness, Marked, Sent
-from nodes.kinds import Text
+from nodes.causes import BROKE_OFF, MODEL_FAILED, NOT_UNDERSTOOD
+from nodes.kinds import Played, ReplyBegins, Text
 from nodes.llm.base import Token
 from nodes.llm.chat import ChatNode
 from nodes.llm.llama_cpp import LlamaCpp
 from nodes.llm.llama_cpp_python import LlamaCppPython
 from nodes.marks import FIRST_TOKEN, REPLY
 from nodes.stt.base import TranscriptFinal
+from nodes.turn.base import Interrupt
 
 pytestmark = pytest.mark.models
 
@@ -94,7 +96,7 @@ def test_a_reply_is_streamed_piece_by_piece_and_closed(chat: Chat) -> None:
     assert len(sent) > 4
     reply = "".join(token.text for token in sent)
     assert "Paris" in reply
-    assert chat.mark(REPLY) == {"text": reply, "tokens": len(sent) - 1, "finish_reason": "stop"}
+    assert chat.mark(REPLY) == {"text": reply, "tokens": len(sent) - 1, "finish_reason": "stop", "wasted_tokens": 0}
     assert len(chat.marks(FIRST_TOKEN)) == 1
 
 
@@ -110,7 +112,7 @@ def test_a_reply_ends_at_the_limit(chat: Chat) -> None:
 
 
 def test_nothing_said_gets_no_reply_and_ends_the_turn(chat: Chat) -> None:
-    assert [one.body for one in chat.tokens(" ")] == [Token(last=True)]
+    assert [one.body for one in chat.tokens(" ")] == [Token(last=True, cause=NOT_UNDERSTOOD)]
     assert chat.marks(REPLY) == []
 
 
@@ -142,6 +144,26 @@ def test_an_interruption_during_the_prompt_ends_its_evaluation(chat: Chat, loade
     assert prompt.cached_tokens < prompt.prompt_tokens / 2  # what was evaluated of it before
     assert chat.ask("Hello.")  # turn 1 again, as a revision comes
     assert chat.shown() == ["Hello."]
+
+
+def test_what_was_written_in_vain_is_counted(chat: Chat, loaded: Harness[ChatNode]) -> None:
+    for revision in (0, 1):
+        steps = loaded.stream("text", TranscriptFinal("Count to ten."), session=chat.session, turn=1, revision=revision)
+        if revision == 0:
+            assert [next(steps).body.index for _ in range(3)] == [0, 1, 2]
+            steps.close()  # type: ignore[attr-defined]
+        else:
+            list(steps)
+    assert chat.mark(REPLY)["wasted_tokens"] == 3
+
+
+def test_of_a_reply_that_broke_off_only_what_was_heard_is_remembered(chat: Chat, loaded: Harness[ChatNode]) -> None:
+    chat.ask("What is the capital of France?")
+    loaded.feed("played", ReplyBegins(), session=chat.session, turn=1)
+    loaded.feed("played", Played("The capital", 9, cause=BROKE_OFF), session=chat.session, turn=1)
+    loaded.feed("interrupt", Interrupt("failed"), session=chat.session, turn=1, revision=1)
+    chat.ask("And of Italy?")
+    assert chat.shown()[1] == "The capital…"
 
 
 def test_what_was_said_before_is_known(chat: Chat) -> None:
@@ -178,7 +200,9 @@ def test_a_chat_that_outgrows_the_context_forgets_its_oldest_turns(engine: type[
         before = chat.shown()
         assert before[0].startswith("Friend number 2")
 
-        assert [one.body for one in chat.tokens("dogs " * 400)] == [Token(last=True)]
+        (failed,) = [one.body for one in chat.tokens("dogs " * 400)]
+        assert failed.last
+        assert failed.cause.startswith(f"{MODEL_FAILED}: ")
         assert len(harness.warnings) == 1
         assert harness.warnings[0].startswith("no reply in turn 3 of session 'default': ")
         assert "256" in harness.warnings[0]

@@ -125,3 +125,14 @@ def test_of_a_reply_that_was_interrupted_only_what_was_heard_is_remembered() -> 
     history.heard("nobody", 1, "Nothing.")
     history.begin("s", 2, "Stop.")
     assert contents(history, "s") == ["Count.", "One, two,…", "Stop."]
+
+
+def test_a_turn_that_fails_after_some_of_its_reply_was_heard_is_remembered_so_far() -> None:
+    history = History(8)
+    replied(history, "s", 1, "Count.", "One, two, three, four.")
+    history.begins("s", 1)
+    history.heard("s", 1, "One, two,")
+    history.withdraw("s", 1)
+    history.begins("nobody", 1)
+    history.begin("s", 2, "Go on.")
+    assert contents(history, "s") == ["Count.", "One, two,…", "Go on."]

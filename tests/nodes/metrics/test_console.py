@@ -160,3 +160,19 @@ def test_what_the_terminal_cannot_write_is_replaced() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, timeout=60)
     assert done.stdout.decode("latin-1").splitlines() == ["naïve ??", "no speech was heard"]
+
+
+def test_a_turn_that_failed_is_told_with_its_cause(
+    console: Harness[ConsoleMetrics], capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed(console, marks.LAST_SPOKEN_SAMPLE, 0)
+    feed(console, marks.TRANSCRIPT, 612, text="How are you?")
+    feed(console, marks.TURN_FAILED, 20_000, cause="nothing was heard within 20 s")
+    feed(console, marks.FIRST_AUDIO, 20_400, revision=1)  # of an apology
+    feed(console, marks.PLAYED, 22_000, revision=1, text="Sorry.")
+    console.drain()
+    told = capsys.readouterr().out
+    assert "  1 (failed)  nothing was heard within 20 s  (+20000 ms)\n" in told
+    assert "How are you?" in told.partition("ms after")[2]
+    assert "20400" in told
+    assert "Sorry. (nothing was" in told

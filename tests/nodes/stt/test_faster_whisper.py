@@ -11,14 +11,16 @@ import pytest
 from pydantic import ValidationError
 
 import nodes.stt
-from bench.word_error import total, word_error
 from graph.errors import MissingExtra, ModelError, NodeError
 from graph.message import Message
 from graph.models import locate
+from graph.scenarios.word_error import total, word_error
 from graph.testing import Harness, Sent
 from nodes import marks
+from nodes.kinds import AudioFrame
 from nodes.stt.faster_whisper import FasterWhisper, FasterWhisperConfig
 from nodes.turn.base import Utterance
+from nodes.vad.base import SpeechStarted
 from tests.nodes.stt.conftest import RATE_HZ, Samples, pcm, stretches
 
 
@@ -254,3 +256,41 @@ def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_another_sample_rate_is_refused(base: Harness[FasterWhisper]) -> None:
     with pytest.raises(NodeError, match="16000 Hz, not at 8000"):
         base.feed("speech", Utterance(start=0, sample_rate=8000), pcm(noise(1)))
+
+
+@pytest.mark.models
+def test_an_utterance_on_trial_is_transcribed_once_and_marked_when_it_counts(
+    base: Harness[FasterWhisper], recording: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, samples = next(stretches(recording))
+    marked = len(base.marks)
+    (tried,) = base.feed("speech", Utterance(start, on_trial=True), pcm(samples), session="s", turn=4)
+    assert (tried.port, tried.turn) == ("trial", 4)
+    assert len(base.marks) == marked
+    monkeypatch.setattr(base.node._transcriber, "transcribe", None)
+    (final,) = base.feed("speech", Utterance(start), pcm(samples), session="s", turn=4)
+    assert (final.port, final.body) == ("text", tried.body)
+    assert [m.mark.name for m in base.marks[marked:]] == [marks.TRANSCRIPT]
+
+
+@pytest.mark.models
+def test_stable_words_are_told_while_the_user_speaks(recording: Samples, questions: list[str]) -> None:
+    start, samples = next(stretches(recording))
+    sound, frame = pcm(samples), 1024
+    with Harness(FasterWhisper, language="en", partials=True, partial_every_ms=600, inputs={"audio", "speaking"}) as harness:
+        harness.feed("speaking", SpeechStarted(start, start))
+        for at in range(0, len(sound) - frame, frame):
+            harness.feed("audio", AudioFrame(RATE_HZ, start + at // 2), sound[at : at + frame])
+        told = [sent.body for sent in harness.sent]
+        assert harness.warnings == []
+    assert {sent.port for sent in harness.sent} == {"partial"}
+    lengths = [len(partial.text.split()) for partial in told]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] >= len(questions[0].split()) - 3
+    assert word_error(questions[0], told[-1].text).substitutions <= 1
+
+
+@pytest.mark.models
+def test_who_cannot_follow_what_is_said_says_so() -> None:
+    with Harness(FasterWhisper, language="en", partials=True, inputs={"audio"}) as harness:
+        assert harness.warnings == ["there are no partial transcripts: connect `speaking`"]

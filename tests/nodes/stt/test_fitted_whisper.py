@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.word_error import word_error
 from graph.models import locate
+from graph.scenarios.word_error import word_error
 from nodes.stt.doubt import Limits, doubt
 from nodes.stt.fitted_whisper import FittedWhisper, Options, max_tokens_for, window_for
 from nodes.stt.sound import sound_in

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.word_error import word_error
 from graph.errors import ModelError, NodeError
 from graph.message import Message
 from graph.models import locate
+from graph.scenarios.word_error import word_error
 from graph.testing import Harness
 from nodes.kinds import AudioFrame
 from nodes.tts.base import Sentence, Spoken

@@ -10,10 +10,10 @@ import pytest
 
 pytest.importorskip("piper", reason="needs the extra 'piper'")
 
-from bench.word_error import word_error
 from graph.errors import NodeError
 from graph.message import Message
 from graph.models import locate
+from graph.scenarios.word_error import word_error
 from graph.testing import Harness
 from nodes.kinds import AudioFrame
 from nodes.llm.base import Token

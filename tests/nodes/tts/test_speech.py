@@ -12,6 +12,7 @@ import pytest
 from graph.message import Message
 from graph.testing import Harness, Sent
 from nodes import marks
+from nodes.causes import NO_SOUND, NOTHING_TO_SAY
 from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
 from nodes.tts.base import Sentence, Spoken
@@ -107,7 +108,7 @@ def test_a_clause_is_spoken_before_the_next_is_written(hummer: Harness[Hummer]) 
 
 @pytest.mark.parametrize("text", ["", "😀 **", "```\ncode\n```\n"])
 def test_a_reply_with_nothing_to_say_is_closed(hummer: Harness[Hummer], text: str) -> None:
-    assert [s.body for s in tokens(hummer, text)] == [Spoken(last=True)]
+    assert [s.body for s in tokens(hummer, text)] == [Spoken(last=True, cause=NOTHING_TO_SAY)]
     assert hummer.marks == []
     assert hummer.warnings == []
 
@@ -168,3 +169,11 @@ def test_a_clause_that_fails_is_told_and_the_turn_goes_on(hummer: Harness[Hummer
     assert [s.text for s in spoken(sent)] == [text, "That is all.", ""]
     assert frames(sent)[0].body.start == 0
     assert [s.text for s in spoken(tokens(hummer, "Next.", turn=2))] == ["Next.", ""]
+
+
+def test_who_could_not_speak_at_all_says_why_and_passes_on_what_it_was_told(hummer: Harness[Hummer]) -> None:
+    assert spoken(tokens(hummer, "A crash.", turn=1))[-1] == Spoken(last=True, cause=NO_SOUND)
+    assert spoken(tokens(hummer, "A crash.", " That is all.", turn=2))[-1] == Spoken(last=True)
+    for turn, (text, cause) in enumerate([("", "no model"), ("Half a", "it fell")], 3):
+        hummer.feed("text", Token(text), turn=turn)
+        assert hummer.feed("text", Token(last=True, cause=cause), turn=turn)[-1].body == Spoken(last=True, cause=cause)

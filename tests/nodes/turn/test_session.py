@@ -162,3 +162,14 @@ def test_a_turn_that_is_open_at_the_end_is_over(ended: bool) -> None:
     spoken = session.spoken()
     assert spoken is not None
     assert spoken.payload == SOUND[8 * W : 20 * W].tobytes()
+
+
+def test_a_source_that_is_started_again_ends_the_turn_and_what_the_vad_says_of_its_former_life_is_dropped() -> None:
+    session = Session(RULES, by_content, 60_000)
+    list(session.hear_audio(SOUND[: 40 * W].tobytes(), 0, 0))
+    list(session.hear_event(SpeechStarted(9 * W, 8 * W), 0))
+    assert list(session.hear_audio(SOUND[:W].tobytes(), 0, 1)) == [Confirm(0.0, "end")]
+    assert list(session.hear_event(SpeechEnded(40 * W, 0), 1)) == []
+    list(session.hear_audio(SOUND[W : 40 * W].tobytes(), W, 2))
+    list(session.hear_event(SpeechStarted(9 * W, 8 * W), 2))
+    assert (session.taking.turn, session.taking.open) == (2, True)

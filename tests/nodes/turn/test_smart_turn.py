@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import nodes.turn
 from graph.errors import MissingExtra, NodeError
 from graph.message import Kind
 from graph.testing import Harness, Marked, Sent
-from nodes.kinds import AudioFrame
-from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED
-from nodes.turn.base import TurnConfirmed, TurnPending, Utterance
+from nodes.causes import MODEL_FAILED, NOT_UNDERSTOOD, NOTHING_TO_SAY
+from nodes.kinds import AudioFrame, Played, ReplyBegins, Text, TranscriptFinal
+from nodes.marks import LAST_SPOKEN_SAMPLE, TURN_CONFIRMED, TURN_FAILED
+from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnOnTrial, TurnPending, Utterance
 from nodes.turn.smart_turn import SESSIONS_REMEMBERED, SmartTurn
 from nodes.vad.base import SpeechPaused, SpeechStarted
 from nodes.vad.silero import SileroVad
@@ -222,3 +224,142 @@ def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(MissingExtra) as told:
         Harness(SmartTurn)
     assert str(told.value) == "SmartTurn needs faster_whisper, which is not installed: pip install 'voicegraph[turn]'"
+
+
+@contextmanager
+def replied(inputs: Sequence[str] = ("played", "words"), **config: Any) -> Iterator[Harness[SmartTurn]]:
+    """A turn was taken, and its reply is heard; loud audio of 8 s has come."""
+    with Harness(SmartTurn, inputs=inputs, **config) as turn:
+        turn.node.judge = sure
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416)):
+            turn.feed(port, body, payload, origin_ns=origin_ns)
+        turn.feed("played", ReplyBegins(), turn=1)
+        turn.sent.clear()
+        turn.marks.clear()
+        yield turn
+
+
+SPEECH = SpeechStarted(2 * RATE_HZ, 2 * RATE_HZ - 4096)
+PAUSE = SpeechPaused(int(2.5 * RATE_HZ), 224)
+
+
+def kinds(sent: list[Sent]) -> list[tuple[type, int, int]]:
+    return [(type(s.body), s.turn, s.revision) for s in sent]
+
+
+def test_words_interrupt_a_reply_and_the_same_utterance_goes_ahead() -> None:
+    with replied() as turn:
+        assert kinds(turn.feed("speech", SPEECH)) == [(TurnOnTrial, 2, 0)]
+        [tried] = turn.feed("speech", PAUSE)
+        assert tried.body == Utterance(SPEECH.keep_from, on_trial=True)
+        interrupt, ahead = turn.feed("words", TranscriptFinal("Okay, stop.", "en"), turn=2)
+        assert (interrupt.body, interrupt.turn, interrupt.revision) == (Interrupt("barge-in"), 2, 0)
+        assert (ahead.body, ahead.turn, ahead.revision) == (Utterance(SPEECH.keep_from), 2, 0)
+        assert ahead.payload == tried.payload
+
+
+def test_a_backchannel_is_dismissed_and_marked_on_the_turn_that_goes_on() -> None:
+    with replied() as turn:
+        turn.feed("speech", SPEECH)
+        turn.feed("speech", PAUSE)
+        assert kinds(turn.feed("words", TranscriptFinal("Mm-hmm.", "en"), turn=2)) == [(TurnDismissed, 1, 0)]
+        [marked] = turn.marks
+        assert (marked.turn, marked.mark.fields) == (1, {"text": "Mm-hmm.", "spoken_ms": 500})
+        assert not turn.node.in_turn()
+
+
+def test_how_many_words_it_takes_and_which_do_not_count_can_be_told() -> None:
+    for config in ({"min_words": 2}, {"backchannel": ("stop",)}):
+        with replied(**config) as turn:
+            turn.feed("speech", SPEECH)
+            turn.feed("speech", PAUSE)
+            assert kinds(turn.feed("words", TranscriptFinal("Stop.", "en"), turn=2)) == [(TurnDismissed, 1, 0)]
+
+
+def test_who_is_not_told_of_words_goes_by_length() -> None:
+    with replied(inputs=("played",)) as turn:
+        assert kinds(turn.feed("speech", SPEECH) + turn.feed("speech", PAUSE)) == [(Interrupt, 2, 0), (Utterance, 2, 0)]
+        assert not turn.sent[-1].body.on_trial
+
+
+@contextmanager
+def confirmed(**config: Any) -> Iterator[Harness[SmartTurn]]:
+    """A turn was taken, and its reply is awaited."""
+    with Harness(SmartTurn, inputs=("played",), **config) as turn:
+        turn.node.judge = sure
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416)):
+            turn.feed(port, body, payload, origin_ns=origin_ns)
+        turn.sent.clear()
+        turn.marks.clear()
+        yield turn
+
+
+def test_a_reply_that_does_not_come_in_time_is_given_up_and_apologised_for() -> None:
+    with confirmed(reply_within_s=5, apology="Sorry.") as turn:
+        interrupt, failed, apology = turn.due()
+        assert turn.clock_ns == 5_000_000_000
+        cause = "nothing was heard within 5 s"
+        assert [(one.body, one.turn, one.revision) for one in (interrupt, failed, apology)] == [
+            (Interrupt("failed"), 1, 1),
+            (TurnFailed(cause), 1, 1),
+            (Text("Sorry."), 1, 1),
+        ]
+        [marked] = turn.marks
+        assert (marked.mark.name, marked.mark.fields, marked.turn, marked.revision) == (TURN_FAILED, {"cause": cause}, 1, 0)
+        assert turn.feed("played", Played(cause="no voice, either"), turn=1, revision=1) == [], "no apology for an apology"
+
+
+def test_who_was_told_of_a_reply_waits_no_longer() -> None:
+    with confirmed(reply_within_s=5) as turn:
+        turn.feed("played", ReplyBegins(), turn=1)
+        assert turn.due() == []
+
+
+@pytest.mark.parametrize(
+    ("played", "cause", "apologises"),
+    [
+        (Played(cause=MODEL_FAILED), MODEL_FAILED, True),
+        (Played("Half of", 9000, RATE_HZ, cause="it broke off"), "it broke off", True),
+        (Played(cause=NOT_UNDERSTOOD), NOT_UNDERSTOOD, False),
+        (Played(), NOTHING_TO_SAY, False),
+        (Played("All.", 9000, RATE_HZ), None, False),
+        (Played("", 0, RATE_HZ, interrupted=True), None, False),
+    ],
+)
+def test_a_turn_fails_with_the_cause_that_the_sink_was_told(played: Played, cause: str | None, apologises: bool) -> None:
+    with confirmed(apology="Sorry.") as turn:
+        kinds = [type(one.body) for one in turn.feed("played", played, turn=1)]
+        assert kinds == ([] if cause is None else [Interrupt, TurnFailed] + apologises * [Text])
+        assert [one.mark.fields["cause"] for one in turn.marks] == ([] if cause is None else [cause])
+
+
+def test_a_turn_that_is_long_over_fails_without_disturbing_anybody() -> None:
+    with confirmed(apology="Sorry.") as turn:
+        turn.feed("played", ReplyBegins(), turn=1)
+        turn.feed("speech", SpeechStarted(int(2.5 * RATE_HZ), 2 * RATE_HZ))
+        turn.sent.clear()
+        assert turn.feed("played", Played(cause=MODEL_FAILED), turn=1) == []
+        assert [one.turn for one in turn.marks] == [1]
+
+
+def test_the_count_of_turns_is_kept_for_the_next_life() -> None:
+    with confirmed() as turn:
+        kept = turn.kept
+    with Harness(SmartTurn, inputs=("played",)) as next_life:
+        next_life.node.judge = sure
+        next_life.node.restore(kept)
+        for port, body, payload, origin_ns in feed_of(SpeechStarted(1600, 0), SpeechPaused(RATE_HZ, 416)):
+            next_life.feed(port, body, payload, origin_ns=origin_ns)
+        assert {one.turn for one in next_life.sent} == {2}
+
+
+def test_what_became_of_a_revision_that_was_withdrawn_is_no_news() -> None:
+    with confirmed() as turn:
+        turn.feed("speech", SpeechStarted(int(1.5 * RATE_HZ), RATE_HZ))
+        turn.feed("speech", SpeechPaused(2 * RATE_HZ, 416))
+        assert turn.feed("played", Played(cause=MODEL_FAILED), turn=1, revision=0) == []
+        assert TURN_FAILED not in [one.mark.name for one in turn.marks]
+        assert kinds(turn.feed("played", Played(cause=MODEL_FAILED), turn=1, revision=1)) == [
+            (Interrupt, 1, 2),
+            (TurnFailed, 1, 2),
+        ]

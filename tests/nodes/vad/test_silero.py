@@ -94,6 +94,17 @@ def test_lost_frames_are_counted() -> None:
         assert vad.warnings == ["audio of session 'default' had 2 gaps: 96 ms never came"]
 
 
+def test_who_begins_to_listen_late_ends_what_another_may_have_left_open() -> None:
+    with Harness(SileroVad) as vad:
+        start = 64 * 512
+        windows_heard(vad, [start])
+        assert [s.body for s in vad.sent] == [SpeechEnded(start, 0)]
+        windows_heard(vad, range(start + 512, start + 20 * RATE_HZ, 512))
+        assert isinstance(vad.sent[1].body, SpeechStarted)
+        vad.drain()
+        assert vad.warnings == [], "it has lost nothing"
+
+
 @pytest.mark.parametrize("jump", ["ahead", "back"])
 def test_open_speech_ends_where_the_count_of_samples_jumps(heard: list[Any], jump: str) -> None:
     begun = next(e for e in heard if isinstance(e, SpeechStarted))

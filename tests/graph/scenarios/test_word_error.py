@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.word_error import WordError, total, word_error, words
+from graph.scenarios.word_error import WordError, total, word_error, words
 
 some_words = st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "today"]), max_size=12).map(" ".join)
 

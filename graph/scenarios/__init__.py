@@ -1,0 +1,1 @@
+"""Scenario tests: what the user says and when, and what must happen (docs/scenarios.md)."""
