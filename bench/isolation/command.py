@@ -68,7 +68,7 @@ def compare(runs: dict[str, list[Session]]) -> None:
     for name, alone, aim in (*((name, ALONE, aim) for name, aim in ours), (BESIDE, THEIRS, False)):
         if name in runs:
             grown, lost = growth(runs.get(alone, []), runs[name]), missed(runs[name])
-            part = None if "killed" in name else share(grown, inside)
+            part = share(grown, inside) if name in (NODE, NICED, BESIDE) else None
             told = "" if part is None else f"{part:.2f}"
             limit = (f"≤ {GROWS_AT_MOST:.2f}", _verdict(part <= GROWS_AT_MOST)) if aim and part is not None else ("", "")
             none = ("0", _verdict(lost == 0)) if name != BESIDE else ("", "")
