@@ -18,7 +18,7 @@ The class knows no sockets and no clock of its own: a worker process runs it in 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -143,6 +143,12 @@ class Runtime(Protocol):
 TELEMETRY = "telemetry"
 
 
+@cache
+def _ports(declared: type) -> dict[str, Input[Any] | Output[Any]]:
+    """What a class itself declares, looked for once: a process that goes through all that `Node` has copies it."""
+    return {name: value for name, value in vars(declared).items() if isinstance(value, (Input, Output))}
+
+
 class Node:
     """Base of all nodes. `setup` loads, handlers work, `drain` finishes what is in hand, `close` frees."""
 
@@ -168,12 +174,12 @@ class Node:
     @classmethod
     def inputs(cls) -> dict[str, Input[Any]]:
         """The input ports by name, in the order of declaration, bases first."""
-        return {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Input)}
+        return {port: found for c in reversed(cls.__mro__) for port, found in _ports(c).items() if isinstance(found, Input)}
 
     @classmethod
     def outputs(cls) -> dict[str, Output[Any]]:
         """The output ports by name, `telemetry` included."""
-        return {k: v for c in reversed(cls.__mro__) for k, v in vars(c).items() if isinstance(v, Output)}
+        return {port: found for c in reversed(cls.__mro__) for port, found in _ports(c).items() if isinstance(found, Output)}
 
     @classmethod
     def models(cls, config: Any) -> Sequence[str]:

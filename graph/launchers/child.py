@@ -8,7 +8,6 @@ import errno
 import faulthandler
 import gc
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -38,7 +37,7 @@ def become(request: SpawnChild, run_dir: Path, epoch: Epoch | None, go: int, pro
         if not os.read(go, 1):
             os._exit(code)
         os.close(go)
-        _signals()
+        take_signals()
         for name, value in request.environment.items():  # `update` would go through abstract base classes
             os.environ[name] = value
         try:
@@ -49,7 +48,7 @@ def become(request: SpawnChild, run_dir: Path, epoch: Epoch | None, go: int, pro
             os.write(problem, str(error).encode(errors="replace"))
             os._exit(code)
         os.close(problem)
-        code = _work(request, run_dir, epoch)
+        code = work(request, run_dir, epoch)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
@@ -66,7 +65,7 @@ class _Problem(Exception):
     """The text is for the user."""
 
 
-def _signals() -> None:
+def take_signals() -> None:
     """As a fresh interpreter has them: what is ignored here would stay so in a program that is executed."""
     signal.set_wakeup_fd(-1)
     for one in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM):
@@ -121,7 +120,8 @@ def _execute(command: tuple[str, ...]) -> NoReturn:
         raise _Problem(f"'{command[0]}' cannot be executed: {told}") from error
 
 
-def _work(request: SpawnChild, run_dir: Path, epoch: Epoch | None) -> int:
+def work(request: SpawnChild, run_dir: Path, epoch: Epoch | None) -> int:
+    """Be the node; returns its exit code."""
     from graph.worker import main
 
     arguments = [str(run_dir), request.instance, str(request.life), *(["fallback"] if request.fallback else [])]
@@ -129,7 +129,6 @@ def _work(request: SpawnChild, run_dir: Path, epoch: Epoch | None) -> int:
     _name(request.instance, " ".join(sys.argv))
     faulthandler.enable()
     tempfile.tempdir = None  # TMPDIR is another now
-    random.seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
     gc.enable()

@@ -24,7 +24,7 @@ import msgspec
 from graph import logs
 from graph.epoch import Epoch
 from graph.launchers.child import arguments_at, become
-from graph.launchers.heap import fill_holes, settle
+from graph.launchers.heap import fill_holes, gather, settle
 from graph.launchers.requests import REQUEST_BYTES, FromNursery, Leave, Refused, SpawnChild, Spawned, encode, to_nursery
 from graph.links.partitions import partitions_of_replica
 from graph.message import host_id
@@ -288,15 +288,20 @@ def _preload() -> None:
     """What all workers need. No module of a node: it may start threads, and its author edits it while the graph runs."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores, and no thread forks
     import graph.worker  # noqa: F401
-    from graph.node import NodeConfig
+    from graph.launchers.rehearsal import rehearse
+    from graph.node import Node, NodeConfig
 
     with contextlib.suppress(ImportError):
         import numpy  # noqa: F401
+    ran = rehearse()  # on another core, meanwhile
     NodeConfig()  # pydantic finishes its first model when it is used
     logs.prepare()
     arguments_at()
     host_id()
     partitions_of_replica(0, 1)  # of a node that is not replicated, as most
+    Node.inputs()  # finds the ports of the class that all others have
+    fill_holes()
+    gather(ran())
     settle()
     fill_holes()
 
