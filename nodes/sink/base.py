@@ -18,7 +18,7 @@ from nodes.sink.heard import Stretch
 from nodes.sink.unfinished import Unfinished
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnOnTrial, TurnPending
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
 
 SOFTLY_MS = 60  # that a reply goes on softly when somebody speaks, before it pauses
 
@@ -54,6 +54,9 @@ class SinkNode(Node):
     )
     speech = Input(
         SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD: a reply steps back while somebody speaks"
+    )
+    voice = Input(
+        VoiceHeard, VoiceLost, required=False, doc="from the VAD: it steps back before it is certain that somebody speaks"
     )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Output(ReplyBegins, Played)
@@ -91,6 +94,12 @@ class SinkNode(Node):
             self._pause(session)
         elif isinstance(message.body, SpeechEnded) or session not in self._on_trial:
             self._go_on(session)
+
+    def on_voice(self, message: Message[VoiceHeard | VoiceLost]) -> None:
+        if isinstance(message.body, VoiceHeard):
+            self._pause(message.session)
+        elif message.session not in self._on_trial:
+            self._go_on(message.session)
 
     def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
         if not self.runtime.connected("turn") or self._gate.passes(message):

@@ -36,9 +36,22 @@ class SpeechEnded(Kind, frozen=True, omit_defaults=True):
     sample_rate: int = 16_000  # Hz
 
 
+class VoiceHeard(Kind, frozen=True, omit_defaults=True):
+    """There is voice, too short yet to be speech: it may become it, or be nothing (`VoiceLost`)."""
+
+    kind: ClassVar[str] = "voice.heard"
+
+
+class VoiceLost(Kind, frozen=True, omit_defaults=True):
+    """What was heard was no speech."""
+
+    kind: ClassVar[str] = "voice.lost"
+
+
 class VadNode(Node):
     """Listens to audio and tells where speech starts, pauses and ends."""
 
     extra = "vad"
     audio = Input(AudioFrame, doc="16 kHz mono s16 frames of any length")
     speech = Output(SpeechStarted, SpeechPaused, SpeechEnded)
+    voice = Output(VoiceHeard, VoiceLost, doc="what may become speech, for who has to be quick and can take it back")

@@ -66,6 +66,16 @@ class Listener:
         return self._segmenter.in_speech
 
     @property
+    def speaking(self) -> bool:
+        """True while speech is not paused."""
+        return self._segmenter.speaking
+
+    @property
+    def suspects(self) -> bool:
+        """True while there is voice that is too short yet to be speech."""
+        return self._segmenter.suspects
+
+    @property
     def expected(self) -> int:
         """The first sample of the next frame."""
         return self._expected

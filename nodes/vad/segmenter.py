@@ -70,6 +70,16 @@ class Segmenter:
         """True from the start of speech to its end."""
         return self._phase is not _Phase.QUIET
 
+    @property
+    def speaking(self) -> bool:
+        """True while speech is not paused."""
+        return self._phase is _Phase.SPEAKING
+
+    @property
+    def suspects(self) -> bool:
+        """True while there is voice that is too short yet to be speech."""
+        return self._voice_from is not None and not self.speaking
+
     def finish(self) -> Iterator[SpeechEvent]:
         """The audio has ended: so has the speech that is still open."""
         if self._phase is not _Phase.QUIET:

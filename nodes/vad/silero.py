@@ -13,7 +13,7 @@ from nodes.kinds import AudioFrame
 from nodes.model_file import model_file
 from nodes.sessions import Sessions
 from nodes.speech_audio import SAMPLE_RATE_HZ, fault, samples
-from nodes.vad.base import SpeechStarted, VadNode
+from nodes.vad.base import SpeechStarted, VadNode, VoiceHeard, VoiceLost
 from nodes.vad.segmenter import Limits
 
 if TYPE_CHECKING:
@@ -103,9 +103,14 @@ class SileroVad(VadNode):
             listener.warned = True
             return
         self._heard_samples += len(message.payload) // 2
+        suspected = listener.suspects
         for event in listener.hear(message.payload, message.body.start, message.origin_ns):
             self._heard_speech |= isinstance(event, SpeechStarted)
             yield self.speech(event)
+        if listener.suspects and not suspected:
+            yield self.voice(VoiceHeard())
+        elif suspected and not (listener.suspects or listener.speaking):
+            yield self.voice(VoiceLost())
 
     def drain(self) -> Iterator[Step]:
         """End the speech that is still open."""
@@ -115,6 +120,8 @@ class SileroVad(VadNode):
             self.runtime.warn(f"no speech was heard in {self._heard_samples / SAMPLE_RATE_HZ:.1f} s of audio")
 
     def _finish(self, session: str, listener: Listener) -> Iterator[Step]:
+        if listener.suspects:
+            yield self.voice(VoiceLost(), session=session, origin_ns=listener.origin_ns)
         for event in listener.finish():
             yield self.speech(event, session=session, origin_ns=listener.origin_ns)
         if listener.gaps:

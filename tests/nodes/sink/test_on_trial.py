@@ -10,8 +10,9 @@ from nodes.kinds import AudioFrame
 from nodes.sink.base import SinkNode
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt, TurnDismissed, TurnOnTrial
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
 
+VOICE, NONE = VoiceHeard(), VoiceLost()
 STARTED, PAUSED, ENDED = SpeechStarted(0, 0), SpeechPaused(8000, 96), SpeechEnded(8000, 3000)
 HOLD, DISMISSED, BARGE_IN = TurnOnTrial(), TurnDismissed(), Interrupt("barge-in")
 
@@ -37,11 +38,15 @@ class Pausing(SinkNode):
 PORTS: dict[type[Kind], str] = {
     **dict.fromkeys((SpeechStarted, SpeechPaused, SpeechEnded), "speech"),
     **dict.fromkeys((TurnOnTrial, TurnDismissed), "turn"),
+    **dict.fromkeys((VoiceHeard, VoiceLost), "voice"),
     Interrupt: "interrupt",
     AudioFrame: "audio",
     Spoken: "audio",
 }
 HISTORIES: dict[str, list[tuple[Kind, bool]]] = {
+    "it pauses at the first voice, and goes on if it was none": [(VOICE, True), (NONE, False)],
+    "voice that is speech": [(VOICE, True), (STARTED, True), (PAUSED, False)],
+    "voice in the pause of a trial decides nothing": [(VOICE, True), (HOLD, True), (PAUSED, True), (VOICE, True), (NONE, True)],
     "without a trial it goes on in the pause": [(STARTED, True), (PAUSED, False)],
     "on trial it waits for what comes of it: nothing": [(STARTED, True), (HOLD, True), (PAUSED, True), (DISMISSED, False)],
     "on trial it waits for what comes of it: an interruption": [

@@ -11,13 +11,18 @@ from pydantic import ValidationError
 
 from graph.errors import MissingExtra, NodeError
 from graph.models import locate
-from graph.testing import Harness
+from graph.testing import Harness, Sent
 from nodes.kinds import AudioFrame
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
 from nodes.vad.silero import SESSIONS_REMEMBERED, SileroConfig, SileroVad
 from tests.nodes.recording import RATE_HZ, frames
 
 pytestmark = pytest.mark.models
+
+
+def speech(vad: Harness[SileroVad]) -> list[Sent]:
+    """What was sent of speech."""
+    return [sent for sent in vad.sent if sent.port == "speech"]
 
 
 def events(samples: int = 512, **config: Any) -> list[Any]:
@@ -25,7 +30,7 @@ def events(samples: int = 512, **config: Any) -> list[Any]:
         for frame, payload, spoken_ns in frames(samples):
             vad.feed("audio", frame, payload, origin_ns=spoken_ns)
         vad.drain()
-        return [sent.body for sent in vad.sent]
+        return [sent.body for sent in speech(vad)]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,28 @@ def test_the_ends_are_where_the_sound_ends(heard: list[Any]) -> None:
         before = sound[end - RATE_HZ // 5 : end]
         assert np.abs(before).max() > 300, "speech before it"
         assert np.abs(after).max() < 300, "silence behind it"
+
+
+def test_voice_is_told_of_before_it_is_known_to_be_speech() -> None:
+    with Harness(SileroVad) as vad:
+        begun, suspected = 0, False
+        for frame, payload, spoken_ns in frames(512):
+            for sent in vad.feed("audio", frame, payload, origin_ns=spoken_ns):
+                if isinstance(sent.body, SpeechStarted):
+                    begun += suspected
+                suspected = isinstance(sent.body, VoiceHeard) or (suspected and sent.port == "speech")
+        assert begun >= 3
+
+
+def test_what_is_no_speech_is_taken_back() -> None:
+    with Harness(SileroVad, min_speech_ms=2000) as vad:  # so nothing is
+        sound = b"".join(payload for _, payload, _ in frames(512))[: 2 * RATE_HZ * 8]
+        for at in range(0, len(sound), 1024):
+            vad.feed("audio", AudioFrame(RATE_HZ, at // 2), sound[at : at + 1024])
+        vad.drain()
+        told = [type(sent.body) for sent in vad.sent if sent.port == "voice"]
+    assert told
+    assert told == [VoiceHeard, VoiceLost] * (len(told) // 2)
 
 
 def test_pauses_are_told_while_they_last(heard: list[Any]) -> None:
@@ -69,7 +96,7 @@ def test_sessions_do_not_disturb_each_other(heard: list[Any]) -> None:
             vad.feed("audio", frame, payload, session="ann")
             vad.feed("audio", frame, noise, session="bob")
         vad.drain()
-        assert [s.body for s in vad.sent if s.session == "ann"] == heard
+        assert [s.body for s in speech(vad) if s.session == "ann"] == heard
 
 
 def test_an_event_carries_the_time_of_the_frame_that_caused_it() -> None:
@@ -98,9 +125,9 @@ def test_who_begins_to_listen_late_ends_what_another_may_have_left_open() -> Non
     with Harness(SileroVad) as vad:
         start = 64 * 512
         windows_heard(vad, [start])
-        assert [s.body for s in vad.sent] == [SpeechEnded(start, 0)]
+        assert [s.body for s in speech(vad)] == [SpeechEnded(start, 0)]
         windows_heard(vad, range(start + 512, start + 20 * RATE_HZ, 512))
-        assert isinstance(vad.sent[1].body, SpeechStarted)
+        assert isinstance(speech(vad)[1].body, SpeechStarted)
         vad.drain()
         assert vad.warnings == [], "it has lost nothing"
 
@@ -112,11 +139,11 @@ def test_open_speech_ends_where_the_count_of_samples_jumps(heard: list[Any], jum
     again = cut + 64 * 512 if jump == "ahead" else 0
     with Harness(SileroVad) as vad:
         windows_heard(vad, range(0, cut, 512))
-        assert [s.body for s in vad.sent] == [begun]
+        assert [s.body for s in speech(vad)] == [begun]
         windows_heard(vad, [again])
-        assert vad.sent[-1].body == SpeechEnded(cut, 0)
+        assert speech(vad)[-1].body == SpeechEnded(cut, 0)
         windows_heard(vad, range(again + 512, again + 20 * RATE_HZ, 512))
-        assert any(isinstance(s.body, SpeechStarted) for s in vad.sent[2:]), "what comes then is heard like any other"
+        assert any(isinstance(s.body, SpeechStarted) for s in speech(vad)[2:]), "what comes then is heard like any other"
 
 
 def test_lost_frames_shift_nothing(heard: list[Any]) -> None:
@@ -125,7 +152,7 @@ def test_lost_frames_shift_nothing(heard: list[Any]) -> None:
             if n % 50 != 7:
                 vad.feed("audio", frame, payload)
         vad.drain()
-        ends = [s.body.at for s in vad.sent if isinstance(s.body, SpeechEnded)]
+        ends = [s.body.at for s in speech(vad) if isinstance(s.body, SpeechEnded)]
     assert ends == pytest.approx([e.at for e in heard if isinstance(e, SpeechEnded)], abs=RATE_HZ // 10)
 
 
@@ -150,18 +177,18 @@ def test_audio_that_cannot_be_heard_is_told_once_and_passed_over(
             vad.feed("audio", frame, good, session="bob")
         vad.drain()
         assert vad.warnings == [f"audio of session 'ann' is not heard: {why}"]
-        assert [s.body for s in vad.sent if s.session == "bob"] == heard
+        assert [s.body for s in speech(vad) if s.session == "bob"] == heard
 
 
 def test_of_too_many_sessions_the_one_unheard_of_for_longest_is_ended(heard: list[Any]) -> None:
     begun = next(e for e in heard if isinstance(e, SpeechStarted))
     with Harness(SileroVad) as vad:
         windows_heard(vad, range(0, begun.at + RATE_HZ, 512))
-        assert [s.body for s in vad.sent] == [begun]
+        assert [s.body for s in speech(vad)] == [begun]
         for n in range(SESSIONS_REMEMBERED):
-            assert vad.sent[1:] == []
+            assert speech(vad)[1:] == []
             vad.feed("audio", AudioFrame(RATE_HZ, 0), b"", session=f"other {n}")
-        [ended] = vad.sent[1:]
+        [ended] = speech(vad)[1:]
         assert isinstance(ended.body, SpeechEnded)
         assert ended.session == "default"
 
@@ -172,7 +199,7 @@ def test_speech_still_open_at_the_end_is_ended() -> None:
             if frame.start < int(2 * RATE_HZ):  # in the middle of the first question
                 vad.feed("audio", frame, payload, session="ann", origin_ns=spoken_ns)
                 last_ns = spoken_ns
-        assert isinstance(vad.sent[-1].body, SpeechStarted)
+        assert isinstance(speech(vad)[-1].body, SpeechStarted)
         [end] = vad.drain()
         assert isinstance(end.body, SpeechEnded)
         assert (end.session, end.origin_ns) == ("ann", last_ns)
