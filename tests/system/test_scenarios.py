@@ -138,8 +138,8 @@ def test_a_step_that_waits_in_vain_and_a_crash(runtime: Path, tmp_path: Path) ->
     [
         (f"pacee: fast\n{QUESTION}", "question.yaml:1:1: unknown key 'pacee' (did you mean 'pace'?)"),
         (
-            f"{QUESTION}overlay: {{nodes: {{turn: {{with: {{barge_in: 1}}}}}}}}\n",
-            "question.yaml:9:33: turn: unknown parameter 'barge_in' (did you mean 'barge_in_ms'?)",
+            f"{QUESTION}overlay: {{nodes: {{turn: {{with: {{barge_in_s: 1}}}}}}}}\n",
+            "question.yaml:9:33: turn: unknown parameter 'barge_in_s' (did you mean 'barge_in_ms'?)",
         ),
         (f"graph: none.yaml\n{QUESTION}", "none.yaml: no such file (did you mean 'question.yaml'?)"),
     ],

@@ -72,7 +72,7 @@ def test_a_pause_that_sounds_like_an_end_cuts_nothing(tmp_path: Path) -> None:
     first, second = question(0), question(1)
     run = conversation(tmp_path, first, silence(0.9), second, silence(2), turn="threshold: 0.01", answer="takes_ms: 2000")
     (turn,) = run.report["turns"]
-    assert turn["marks"]["turn_confirmed"]["withdrawn"] == 1
+    assert turn["marks"]["turn_confirmed"]["withdrawn"] >= 1, "at the pause, and perhaps at a shorter one"
     assert turn["marks"]["utterance"]["ms"] > 1000 * (len(first) + len(second)) // RATE_HZ, "both halves together"
     (line,) = lines(tmp_path)
     assert len(line["reply"].split()) == 10, "it is answered once, to the end"

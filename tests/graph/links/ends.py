@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,15 @@ def counted(one: Route | QueueOut) -> EdgeStatistics:
 
 def header(instance: str = "src", session: str = "default", port: str = "out") -> Header:
     return Header(PROTOCOL, Number.kind, port, instance, 0, session=session)
+
+
+def bound(context: zmq.Context[Any], instances: Iterable[str]) -> list[zmq.Socket[bytes]]:
+    """Somebody to connect to: libzmq may crash when a context ends while two still wait for one inproc endpoint."""
+    sockets = []
+    for instance in instances:
+        sockets.append(context.socket(zmq.PUB))
+        sockets[-1].bind(f"inproc://{instance}")
+    return sockets
 
 
 def until(condition: Callable[[], Any], serve: Callable[[], None], attempts: int = 2000) -> None:

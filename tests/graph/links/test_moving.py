@@ -33,7 +33,7 @@ from graph.links.stream import End, Follows, Welcome
 from graph.message import BodyDecoder, encode_header
 from graph.plan import Edge
 
-from .ends import MAX_MESSAGE, Number, counted, header
+from .ends import MAX_MESSAGE, Number, bound, counted, header
 
 PORTS = ("out", "more")
 INPUTS = (("out", "x"), ("out", "y"), ("more", "z"))  # one output feeds two inputs
@@ -197,20 +197,12 @@ def owned_by_all(book: Counts, producers: list[Producer]) -> frozenset[int]:
     return frozenset.intersection(*(owned(cells) for (one, _), cells in book.expecting.items() if one in there))
 
 
-def bound(context: zmq.Context[Any], producers: list[Producer]) -> list[zmq.Socket[bytes]]:
-    """Somebody to connect to: libzmq may crash when a context ends while two still wait for one inproc endpoint."""
-    sockets = [context.socket(zmq.PUB) for _ in producers]
-    for made, producer in zip(sockets, producers, strict=True):
-        made.bind(f"inproc://{producer.instance}")
-    return sockets
-
-
 @pytest.fixture
 def gaining() -> Iterator[tuple[Producer, Consumer]]:
     """A producer, and a consumer that gains all partitions; it holds back few messages."""
     context: zmq.Context[Any] = zmq.Context(0)
     producer = Producer("src.0")
-    (made,) = bound(context, [producer])
+    (made,) = bound(context, [producer.instance])
     consumer = Consumer(context, "dst.0", frozenset(), 4, [producer])
     producer.consumers = [consumer]
     producer.welcome(consumer, consumer.asked)
@@ -262,7 +254,7 @@ def test_who_came_in_an_earlier_change_is_waited_for_in_the_next(gaining: tuple[
 def test_the_end_of_a_successor_comes_behind_what_is_held_of_it() -> None:
     context: zmq.Context[Any] = zmq.Context(0)
     old, new = producers = [Producer("src.0"), Producer("src.1")]
-    made = bound(context, producers)
+    made = bound(context, [producer.instance for producer in producers])
     consumer = Consumer(context, "dst.0", ALL, 100, producers)
     topic = f"src.out/{partition_of('anna'):02x}"
     for producer in producers:
@@ -322,7 +314,7 @@ class Moving(RuleBasedStateMachine):
     def start(self, producers: int, depth: int, first: set[int]) -> None:
         self.context: zmq.Context[Any] = zmq.Context(0)
         self.producers = [Producer(f"src.{k}") for k in range(producers)]
-        self.bound = bound(self.context, self.producers)
+        self.bound = bound(self.context, [producer.instance for producer in self.producers])
         second = ALL - first
         self.consumers = [
             Consumer(self.context, f"dst.{k}", frozenset(mine), depth, self.producers) for k, mine in enumerate((first, second))

@@ -24,7 +24,7 @@ from graph.links.stream import End, Welcome
 from graph.message import encode_header
 from graph.plan import Edge
 
-from .ends import MAX_MESSAGE, Number, counted, header, route
+from .ends import MAX_MESSAGE, Number, bound, counted, header, route
 
 PORTS = ["out", "more"]
 encode = msgspec.msgpack.Encoder().encode
@@ -68,6 +68,7 @@ class Counting(RuleBasedStateMachine):
     def start(self, producers: int) -> None:
         self.context: zmq.Context[Any] = zmq.Context(0)
         self.producers = [Producer(f"src.{k}") for k in range(producers)]
+        self.bound = bound(self.context, [producer.instance for producer in self.producers])
         keys = [(p.instance, f"src.{port}") for p in self.producers for port in PORTS]
         self.cells = Counts.in_memory(Index(expecting=keys)).expecting
         self.routes = {port: route(Edge("src", port, "dst", port)) for port in PORTS}
@@ -173,6 +174,8 @@ class Counting(RuleBasedStateMachine):
                 assert self.book(port) == sum(p.sent(port) for p in self.producers), port
         finally:
             self.end.close()
+            for made in self.bound:
+                made.close()
             self.context.term()
 
 
