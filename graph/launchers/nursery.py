@@ -35,6 +35,7 @@ KIND = socket.SOCK_SEQPACKET if sys.platform.startswith("linux") else socket.SOC
 LOOK_S = 1.0  # how often it looks whether its folder is still there
 FIRST_S = 30.0  # how long it waits for the supervisor that started it
 MOST_DESCRIPTORS = 16
+MANY = 50  # nodes, from which on less memory for each is worth a slower start
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 _LOOKS_FIRST = hasattr(os, "waitid")
 _TRUNCATED = socket.MSG_TRUNC | socket.MSG_CTRUNC
@@ -284,8 +285,11 @@ def _read_all(descriptor: int) -> bytes:
     return told
 
 
-def _preload() -> None:
-    """What all workers need. No module of a node: it may start threads, and its author edits it while the graph runs."""
+def _preload(many: bool) -> None:
+    """What all workers need. No module of a node: it may start threads, and its author edits it while the graph runs.
+
+    :param many: nodes, so that less memory for each is worth a start that takes 0.05 s longer.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a pool per process would fight over the cores, and no thread forks
     import graph.worker  # noqa: F401
     from graph.launchers.rehearsal import rehearse
@@ -293,17 +297,25 @@ def _preload() -> None:
 
     with contextlib.suppress(ImportError):
         import numpy  # noqa: F401
-    ran = rehearse()  # on another core, meanwhile
+    ran = rehearse() if many else frozenset[int]  # on another core, meanwhile
     NodeConfig()  # pydantic finishes its first model when it is used
     logs.prepare()
     arguments_at()
     host_id()
     partitions_of_replica(0, 1)  # of a node that is not replicated, as most
     Node.inputs()  # finds the ports of the class that all others have
-    fill_holes()
-    gather(ran())
+    if many:
+        fill_holes()
+        gather(ran())
     settle()
     fill_holes()
+
+
+def _has_many(run: RunDir) -> bool:
+    try:
+        return len(run.read_plan().instances) >= MANY
+    except (OSError, msgspec.DecodeError):  # whoever asks for a node will be told
+        return False
 
 
 def main(run_dir: Path) -> None:
@@ -311,8 +323,9 @@ def main(run_dir: Path) -> None:
     for one in (signal.SIGINT, signal.SIGHUP):
         signal.signal(one, signal.SIG_IGN)
     gc.disable()
-    _preload()
-    Nursery(RunDir(run_dir)).serve()
+    run = RunDir(run_dir)
+    _preload(_has_many(run))
+    Nursery(run).serve()
 
 
 if __name__ == "__main__":
