@@ -51,7 +51,7 @@ def bound(context: zmq.Context[Any], instances: Iterable[str]) -> list[zmq.Socke
     return sockets
 
 
-def until(condition: Callable[[], Any], serve: Callable[[], None], attempts: int = 2000) -> None:
+def until(condition: Callable[[], Any], serve: Callable[[], None], attempts: int = 10_000) -> None:
     """Serve the sockets until a condition holds; fails, not hangs, when it never does."""
     for _ in range(attempts):
         serve()
