@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -97,6 +99,11 @@ def _hold_all(ready: list[Ready], jobs: int, results: Results) -> None:
         finally:
             results.ends(name)
 
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        stopped.set()  # the exception alone may be lost in a finaliser that is running just now
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
     with ThreadPoolExecutor(jobs, "scenario") as threads:
         futures = [threads.submit(held, one) for one in ready]
         try:
@@ -106,3 +113,7 @@ def _hold_all(ready: list[Ready], jobs: int, results: Results) -> None:
             stopped.set()
             threads.shutdown(cancel_futures=True)
             raise
+        finally:
+            signal.signal(signal.SIGINT, before)
+    if stopped.is_set():
+        raise KeyboardInterrupt

@@ -45,7 +45,7 @@ def recording() -> tuple[list[Fed], list[Fed]]:
         for port, frame, payload, spoken_ns in audio:
             vad.feed(port, frame, payload, origin_ns=spoken_ns)
         vad.drain()
-        speech: list[Fed] = [("speech", sent.body, b"", sent.origin_ns) for sent in vad.sent]
+        speech: list[Fed] = [("speech", sent.body, b"", sent.origin_ns) for sent in vad.sent if sent.port == "speech"]
     return audio, speech
 
 
