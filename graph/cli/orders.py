@@ -14,7 +14,7 @@ from graph.cli.running import Json, OfGraph
 
 if TYPE_CHECKING:
     from graph.cli.waiting import Wanted
-    from graph.commands import Request
+    from graph.commands import CommandClient, Request
     from graph.running import Running
     from graph.status import InstanceStatus
 
@@ -116,7 +116,7 @@ def scale(
     many = f"{replicas} replica{'s' if replicas != 1 else ''}"
     begun = f"'{node}' gets {many}"
     with CommandClient(running.directory.path) as client:
-        client.ask(Scale(node, replicas))
+        _give(running, client, Scale(node, replicas))
         try:
             found = see_changed(client, f"'{node}' has {many}") if wait else Outcome(begun)
         except KeyboardInterrupt:
@@ -151,7 +151,7 @@ def _order(running: Running, node: str, request: Request, wanted: Wanted | None,
 
     running.check_supervised()
     with CommandClient(running.directory.path) as client:
-        client.ask(request)
+        _give(running, client, request)
         try:
             found, replicas = see_done(running, client, node, wanted) if wanted else (Outcome(begun), of(client.status(), node))
         except KeyboardInterrupt:
@@ -171,7 +171,22 @@ def _ask(running: Running, request: Request) -> None:
 
     running.check_supervised()
     with CommandClient(Path(running.directory.path)) as client:
+        _give(running, client, request)
+
+
+def _give(running: Running, client: CommandClient, request: Request) -> None:
+    """Give an order.
+
+    :raises NotRunning: its supervisor was killed before it had answered.
+    """
+    from graph.commands import CommandError
+
+    try:
         client.ask(request)
+    except CommandError:
+        if not running.lives:
+            running.check_left()
+        raise
 
 
 def _say(text: str, as_json: bool, **more: object) -> None:

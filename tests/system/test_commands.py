@@ -270,6 +270,23 @@ def killed_while(run: GraphRun, *arguments: str, when: Callable[[], Any]) -> tup
         return asking.wait(timeout=60), asking.communicate()[1]
 
 
+def test_a_supervisor_killed_before_it_answers_has_not_ended_its_graph(tmp_path: Path) -> None:
+    with graph_run(tmp_path, text(tmp_path)) as run:
+        run.running()
+        run.process.send_signal(signal.SIGSTOP)  # so it never will
+        with begun(run.runtime, "restart", "mid") as asking:
+            eventually(lambda: psutil.Process(asking.pid).num_threads() > 1, "it asks: ZeroMQ has its threads")
+            run.process.kill()
+            run.wait()
+            assert asking.wait(timeout=60) == 1
+            assert asking.communicate()[1] == (
+                "the supervisor of 'demo' was killed, 3 of its processes live on"
+                f" (`graph run {tmp_path / 'graph.yaml'}` takes over, `graph stop -g demo` ends them)\n"
+            )
+        assert graph(run.runtime, "stop").returncode == 0
+        run.all_gone()
+
+
 @pytest.mark.parametrize("command", [("top", "--json"), ("stop",)], ids=" ".join)
 def test_a_supervisor_killed_while_a_command_looks_on_has_not_ended_its_graph(tmp_path: Path, command: tuple[str, ...]) -> None:
     slow = text(tmp_path).replace("actors:Double", "actors:Slow").replace("{x: src.out}", "{x: {from: src.out, link: queue}}")
