@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,8 @@ _PR_SET_NAME = 15  # linux/prctl.h
 _NAME_BYTES = 15  # of a process, as top(1) shows it
 _NOT_STARTED = 126  # the exit code that shells give to what cannot be executed
 _ARG_START, _ARG_END = 47, 48  # fields of proc(5) stat, counted from 0
+_AUTOGROUP = Path("/proc/self/autogroup")
+_TRY_S, _TRIES = 0.03, 100
 
 
 def become(request: SpawnChild, run_dir: Path, epoch: Epoch | None, go: int, problem: int) -> NoReturn:
@@ -87,6 +90,21 @@ def _settle(request: SpawnChild) -> None:
         except OSError as error:
             lowest = os.getpriority(os.PRIO_PROCESS, 0)
             raise _Problem(f"resources.nice {request.nice}: below {lowest} takes privileges (CAP_SYS_NICE)") from error
+        _weigh(request.nice)
+
+
+def _weigh(nice: int) -> None:
+    """Where Linux groups processes by session (sched(7), "The autogroup feature"), `nice` holds within a session only, and
+    each node is one of its own: the group must be given the value, too."""
+    for _ in range(_TRIES):
+        try:
+            _AUTOGROUP.write_text(str(nice))
+        except BlockingIOError:  # who has no privileges may write only every 0.1 s, all of them together
+            time.sleep(_TRY_S)
+        except OSError:  # there are no such groups
+            return
+        else:
+            return
 
 
 def _bind(cpus: tuple[int, ...]) -> None:

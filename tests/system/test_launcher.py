@@ -237,6 +237,8 @@ def test_resources_of_a_class_forked_or_not(tmp_path: Path, threads: int | None)
         assert (told["cwd"], told["threads"]) == (str(tmp_path.resolve()), str(threads) if threads else None)
         process = psutil.Process(pid)
         assert (process.cpu_affinity(), process.nice(), process.ppid()) == ([cpu], 5, made.nursery)
+        group = Path(f"/proc/{pid}/autogroup")
+        assert not group.exists() or group.read_text().endswith("nice 5\n"), "else it gives way to nobody but itself"
 
 
 def _without_privileges() -> bool:
