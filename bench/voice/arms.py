@@ -24,7 +24,7 @@ MAX_TOKENS = 32  # of a reply: what comes after its first sentence only takes ti
 FULL_WINDOW_S = 30.0
 
 # Pipecat's: it asks Smart Turn once, 200 ms into the silence, believes it from 0.5, and waits 3 s where it is not complete.
-PIPECATS_SILENCES = {"ask_at_ms": [200], "threshold": 0.5, "max_silence_ms": 3000, "go_ahead_ms": 200}
+PIPECATS_SILENCES = {"ask_at_ms": [200], "threshold": 0.5, "confirm_from_ms": 0, "max_silence_ms": 3000, "go_ahead_ms": 200}
 
 
 def laid_over(base: str, run: Path, name: str, nodes: dict[str, dict[str, Any]]) -> list[str]:

@@ -52,8 +52,9 @@ class SmartTurnConfig(NodeConfig):
     model: str = Field("smart-turn-v3", description="a catalogue name, a folder with one .onnx file, or that file")
     threshold: float = Field(0.7, gt=0, lt=1, description="probability from which the judge is believed")
     ask_at_ms: tuple[Annotated[int, Field(ge=32)], ...] = Field(
-        (400, 700, 1000, 1400), min_length=1, description="silences at which the judge is asked in a pause"
+        (320, 480, 640, 800, 1000, 1400), min_length=1, description="silences at which the judge is asked in a pause"
     )
+    confirm_from_ms: int = Field(400, ge=0, le=20_000, description="silence before which no yes of the judge ends the turn")
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
     go_ahead_ms: int = Field(
         96,
@@ -122,7 +123,9 @@ class SmartTurn(TurnNode):
         how = "immediate" if config.barge_in == "confirmed" and not self.runtime.connected("words") else config.barge_in
         barge_in = BargeInRules(how, config.barge_in_ms, config.long_speech_ms, config.words_within_ms)
         go_ahead_ms = config.go_ahead_ms if told else 0
-        rules = Rules(config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in, told)
+        rules = Rules(
+            config.ask_at_ms, config.threshold, config.max_silence_ms, go_ahead_ms, barge_in, told, config.confirm_from_ms
+        )
         self._sessions = Sessions(lambda: Session(rules, self.judge, config.max_turn_s * 1000), SESSIONS_REMEMBERED)
 
     def in_turn(self) -> Collection[str]:

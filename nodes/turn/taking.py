@@ -35,6 +35,7 @@ class Rules:
     go_ahead_ms: int = 0  # silence of a pause after which what was said goes ahead; 0: not before the turn is confirmed
     barge_in: BargeInRules = NO_BARGE_IN
     told: bool = False  # we are told when a reply is heard
+    confirm_from_ms: int = 0  # silence before which no turn is over, whatever the judge holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class TurnTaking:
         self._phase = _Phase.IDLE
         self._asked_ms = 0  # the silence at which the judge was due last in this pause
         self._probability = 0.0
+        self._believes = False  # the judge said yes in this pause
         self._went_ahead = False  # in this pause
         self._heard: int | None = None  # the turn whose reply is being heard
         self._trial: Trial | None = None  # of speech that may interrupt it
@@ -163,9 +165,12 @@ class TurnTaking:
         return self._judge_trial(Verdict.NOTHING if revision == self.revision else Verdict.OPEN)
 
     def judged(self, probability: float) -> list[Decision]:
-        """Take in the answer to `Ask`."""
+        """Take in the answer to `Ask`. A yes may come early: it holds as soon as the pause is long enough."""
         self._probability = probability
-        return list(self._confirm("judge")) if probability >= self._rules.threshold else [Pend(probability)]
+        self._believes = probability >= self._rules.threshold
+        if not self._believes:
+            return [Pend(probability)]
+        return list(self._confirm("judge")) if self.silence_ms >= self._rules.confirm_from_ms else []
 
     def reply_begins(self, turn: int, revision: int) -> bool:
         """The first sound of a reply has left. False where nobody was allowed to hear it yet."""
@@ -198,7 +203,8 @@ class TurnTaking:
     def _started(self, event: SpeechStarted) -> Iterator[Decision]:
         reopens = self._phase is _Phase.CONFIRMED and event.at - self.speech_end <= samples(REOPEN_MS)
         stale = self._went_ahead or reopens
-        self._asked_ms, self._probability, self._went_ahead, self._verdict = 0, 0.0, False, None
+        self._asked_ms, self._probability, self._believes = 0, 0.0, False
+        self._went_ahead, self._verdict = False, None
         if self.open or reopens:
             self._phase, self.revision = _Phase.SPEAKING, self.revision + 1
             if self._trial is not None:
@@ -256,6 +262,9 @@ class TurnTaking:
         if self._trial is None and rules.go_ahead_ms and event.silence_ms >= rules.go_ahead_ms and not self._went_ahead:
             self._went_ahead = True
             yield GoAhead()
+        if self._believes and event.silence_ms >= rules.confirm_from_ms:
+            yield from self._confirm("judge")
+            return
         due = max((ms for ms in rules.ask_at_ms if ms <= event.silence_ms), default=0)
         if due > self._asked_ms:
             self._asked_ms = due

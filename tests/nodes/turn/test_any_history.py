@@ -91,6 +91,7 @@ class World:
                 assert place not in self.confirmed
                 assert decision.went_ahead == (place in self.ahead)
                 assert not self.confirmed or self.confirmed[-1] < place
+                assert decision.reason != "judge" or taking.silence_ms >= 400
                 self.confirmed.append(place)
             elif isinstance(decision, Hold):
                 self.held = True
@@ -103,7 +104,7 @@ class World:
 @given(events=st.lists(EVENTS, max_size=25), go_ahead_ms=st.sampled_from([0, 200]))
 def test_nothing_stays_open(how: BargeIn, events: list[tuple[str, int | bool | None]], go_ahead_ms: int) -> None:
     barge_in = BargeInRules(how, min_speech_ms=400, long_speech_ms=1500, words_within_ms=1500)
-    world = World(TurnTaking(Rules((400, 700), 0.5, 2000, go_ahead_ms, barge_in, told=True)))
+    world = World(TurnTaking(Rules((250, 400, 700), 0.5, 2000, go_ahead_ms, barge_in, told=True, confirm_from_ms=400)))
     for what, value in [("question", None), *events, ("is silent", 6000)]:
         world.happens(what, value)
     assert not world.taking.open

@@ -100,6 +100,41 @@ HISTORIES: dict[str, History] = {
 }
 
 
+PATIENT = Rules(ask_at_ms=(200, 300, 600), threshold=0.5, max_silence_ms=2000, confirm_from_ms=400)
+PATIENT_HISTORIES: dict[str, History] = {
+    "an early yes holds once the pause is long enough": [
+        (START, None),
+        (pause(224), Ask()),
+        (0.9, None),
+        (pause(320), Ask()),
+        (0.8, None),
+        (pause(384), None),
+        (pause(416), Confirm(0.8, "judge")),
+    ],
+    "a later no takes it back": [
+        (START, None),
+        (pause(224), Ask()),
+        (0.9, None),
+        (pause(320), Ask()),
+        (0.1, Pend(0.1)),
+        (pause(416), None),
+        (pause(608), Ask()),
+        (0.9, Confirm(0.9, "judge")),
+    ],
+    "who goes on is not bound by it": [
+        (START, None),
+        (pause(224), Ask()),
+        (0.9, None),
+        (GO_ON, None),
+        (pause(96, 7000), None),
+        (pause(320, 7000), Ask()),
+        (0.1, Pend(0.1)),
+        (pause(416, 7000), None),
+    ],
+    "a yes that comes late holds at once": [(START, None), (pause(448), Ask()), (0.9, Confirm(0.9, "judge"))],
+}
+
+
 GO = GoAhead()
 EAGER_HISTORIES: dict[str, History] = {
     "what was said goes ahead, and is confirmed": [
@@ -312,6 +347,11 @@ OFF_HISTORY: History = [
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES)
 def test_history(history: History) -> None:
     check(RULES, history)
+
+
+@pytest.mark.parametrize("history", PATIENT_HISTORIES.values(), ids=PATIENT_HISTORIES)
+def test_a_history_with_early_questions(history: History) -> None:
+    check(PATIENT, history)
 
 
 @pytest.mark.parametrize("history", EAGER_HISTORIES.values(), ids=EAGER_HISTORIES)
