@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import cycle
@@ -147,15 +147,20 @@ def _kokoro() -> dict[str, Synthesise]:
 
     folder = locate("kokoro-82m")
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-        styles = {voice: np.fromfile(folder / "voices" / f"{voice}.bin", np.float32).reshape(-1, 1, 256) for voice in VOICES}
-        np.savez(file, **styles)
-        file.flush()
+        save_voices(folder, VOICES, Path(file.name))
         kokoro = Kokoro(str(folder / "kokoro-v1.0.int8.onnx"), file.name)
 
     def speaker(voice: str) -> Synthesise:
         return lambda text: kokoro.create(text, voice=voice, lang="en-gb" if voice[0] == "b" else "en-us")
 
     return {voice: speaker(voice) for voice in VOICES}
+
+
+def save_voices(model: Path, voices: Iterable[str], file: Path) -> None:
+    """Voices of a Kokoro model as kokoro_onnx takes them."""
+    styles = {voice: np.fromfile(model / "voices" / f"{voice}.bin", np.float32).reshape(-1, 1, 256) for voice in voices}
+    with file.open("wb") as opened:  # given a path, numpy wants its own ending
+        np.savez(opened, **styles)
 
 
 def _from_archive(cache: Path, package: str, version: str, name: str) -> Path:

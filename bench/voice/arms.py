@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from bench.recover.arms import Arm, not_installed
+from bench.speech import save_voices
 from bench.transport.arms.base import PEERS, ROOT
 from bench.voice.script import QUESTIONS_VARIABLE
 from graph.models import locate
@@ -22,6 +23,7 @@ from nodes.llm.threads import spare_threads
 MIN_WINDOW_S = 8.0  # of nodes/stt/fitted_whisper.py: at least so much, and 4 s more than the utterance
 MAX_TOKENS = 32  # of a reply: what comes after its first sentence only takes time
 FULL_WINDOW_S = 30.0
+KOKORO_VOICE = "af_heart"  # of pipelines.yaml
 
 # Pipecat's: it asks Smart Turn once, 200 ms into the silence, believes it from 0.5, and waits 3 s where it is not complete.
 PIPECATS_SILENCES = {"ask_at_ms": [200], "threshold": 0.5, "confirm_from_ms": 0, "max_silence_ms": 3000, "go_ahead_ms": 200}
@@ -36,9 +38,10 @@ def laid_over(base: str, run: Path, name: str, nodes: dict[str, dict[str, Any]])
 
 @dataclass(frozen=True)
 class Ours(Arm):
-    """examples/fast.yaml without its history; `with_` changes parameters of nodes."""
+    """An example without its history; `with_` changes parameters of nodes."""
 
     questions: Path = Path()  # a list of WAV files as JSON
+    base: str = "examples/fast.yaml"
     with_: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
@@ -54,7 +57,7 @@ class Ours(Arm):
         return nodes
 
     def command(self, run: Path) -> list[str]:
-        return laid_over("examples/fast.yaml", run, "voice", self.nodes(run))
+        return laid_over(self.base, run, "voice", self.nodes(run))
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions)}
@@ -68,17 +71,26 @@ class Pipecat(Arm):
     window_s: float | None = None  # None: Pipecat's own Whisper service; else ours in its place, with this shortest window
     llm_threads: int = spare_threads()  # as many as our node takes
     module: str = "bench.voice.pipecat_pipeline"
+    speaks: str = "piper"  # or kokoro
 
     def command(self, run: Path) -> list[str]:
         options = {
             "whisper": str(locate("whisper-base")),
-            "piper": str(locate("piper-en-joe") / "en_US-joe-medium.onnx"),
+            **self._voice(run),
             "llm": f"http://127.0.0.1:{(run / 'port').read_text()}/v1",
             "system": SPOKEN,
             "max_tokens": MAX_TOKENS,
             "window_s": self.window_s,
         }
         return [str(PEERS / "pipecat" / "bin" / "python"), "-m", self.module, json.dumps(options)]
+
+    def _voice(self, run: Path) -> dict[str, str]:
+        if self.speaks == "piper":
+            return {"piper": str(locate("piper-en-joe") / "en_US-joe-medium.onnx")}
+        model = locate("kokoro-82m")
+        voices = run / "voices.npz"
+        save_voices(model, (KOKORO_VOICE,), voices)
+        return {"kokoro": str(model / "kokoro-v1.0.int8.onnx"), "voices": str(voices), "voice": KOKORO_VOICE}
 
     def environment(self, run: Path) -> dict[str, str]:
         return {**super().environment(run), QUESTIONS_VARIABLE: str(self.questions), "HF_HUB_OFFLINE": "1"}
@@ -107,7 +119,8 @@ class Pipecat(Arm):
         if not_installed("pipecat"):
             return not_installed("pipecat")
         # an environment of before this bench has Pipecat without its services
-        library = next((PEERS / "pipecat" / "lib").glob("python*/site-packages/faster_whisper"), None)
+        needed = "kokoro_onnx" if self.speaks == "kokoro" else "faster_whisper"
+        library = next((PEERS / "pipecat" / "lib").glob(f"python*/site-packages/{needed}"), None)
         return "" if library else "its environment is an older one: rm -r bench/.peers/pipecat, make bench-peers"
 
 
@@ -128,12 +141,21 @@ class Comparison:
 COMPARISONS = (
     Comparison("best against stock", "voicegraph", "Pipecat", 0.40, 0.40),
     Comparison("best against tuned", "voicegraph", "Pipecat tuned", 0.55, 0.70),
-    Comparison("matched", "voicegraph matched", "Pipecat matched"),
+    Comparison("matched", "voicegraph matched", "Pipecat matched", 0.70, 0.90),
+    Comparison("with Kokoro", "voicegraph Kokoro", "Pipecat Kokoro"),
 )
 
 
+def kokoro_arms(questions: Path) -> list[Conversing]:
+    """Best and stock with the slower voice of pipelines.yaml."""
+    return [
+        Ours("voicegraph Kokoro", questions=questions, base="pipelines.yaml"),
+        Pipecat("Pipecat Kokoro", questions=questions, speaks="kokoro"),
+    ]
+
+
 def arms(questions: Path) -> list[Conversing]:
-    """All there are. The first two come first: they are what most want to know."""
+    """All with Piper. The first two come first: they are what most want to know."""
     matched = (("stt", {"window": FULL_WINDOW_S, "beam_size": 1}), ("turn", PIPECATS_SILENCES))
     return [
         Ours("voicegraph", questions=questions),

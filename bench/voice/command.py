@@ -26,6 +26,7 @@ def voice(
     quick: Annotated[bool, typer.Option("--quick", help="One round of four, best against stock: about two minutes.")] = False,
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm; may be repeated. Default: all.")] = None,
     paused: Annotated[bool, typer.Option("--paused", help="Questions with a pause of a second in them (at most 7).")] = False,
+    kokoro: Annotated[bool, typer.Option("--kokoro", help="With Kokoro instead of Piper; best against stock.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every turn to this file.")] = None,
     notes: Annotated[Path | None, typer.Option(help="Keep what was noted in every session in this folder.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Where the speech is kept. Default: the user's cache.")] = None,
@@ -38,16 +39,19 @@ def voice(
     from platformdirs import user_cache_path
 
     from bench.interleaved import among, interleaved, show
-    from bench.voice.arms import COMPARISONS, arms
+    from bench.voice.arms import COMPARISONS, arms, kokoro_arms
     from bench.voice.bound import bounds
     from bench.voice.sessions import measure, prepare
 
     if quick:
-        rounds, questions, arm = 1, min(questions, QUICK_QUESTIONS), arm or [COMPARISONS[0].ours, COMPARISONS[0].theirs]
+        rounds, questions = 1, min(questions, QUICK_QUESTIONS)
+        arm = arm or (None if kokoro else [COMPARISONS[0].ours, COMPARISONS[0].theirs])
     with tempfile.TemporaryDirectory() as made:
         speech = cache or user_cache_path("voicegraph") / "speech"
         listed, asked = prepare(Path(made), speech, "paused" if paused else "questions", questions)
-        runs = interleaved(among(arms(listed), arm), rounds, partial(measure, questions=asked, keep=notes))
+        runs = interleaved(
+            among((kokoro_arms if kokoro else arms)(listed), arm), rounds, partial(measure, questions=asked, keep=notes)
+        )
         least = bounds(listed, [question.text for question in asked]) if COMPARISONS[0].ours in runs else []
     show(runs, rows(), json_file)
     compare(runs, COMPARISONS)

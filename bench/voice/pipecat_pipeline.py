@@ -1,7 +1,7 @@
 """The same conversation in Pipecat, one process: `python -m bench.voice.pipecat_pipeline OPTIONS` with OPTIONS as JSON.
 
-Silero VAD, Smart Turn, Whisper, OpenAILLMService and Piper as Pipecat's documentation puts them together. Of our own are only
-the transport, for the questions come from files and nobody listens, and the observer, which sees what ours marks.
+Silero VAD, Smart Turn, Whisper, OpenAILLMService and Piper (or Kokoro) as Pipecat's documentation puts them together. Of our own
+are only the transport, for the questions come from files and nobody listens, and the observer, which sees what ours marks.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.services.piper.tts import PiperTTSService
+from pipecat.services.tts_service import TTSService
 from pipecat.services.whisper.stt import WhisperSTTService
 from pipecat.transports.base_input import BaseInputTransport
 from pipecat.transports.base_output import BaseOutputTransport
@@ -177,6 +178,17 @@ def stt(options: dict[str, Any]) -> WhisperSTTService:
     return FittedSTTService(options["window_s"], device="cpu", compute_type="int8", settings=settings)
 
 
+def tts(options: dict[str, Any]) -> TTSService:
+    """Piper, or Kokoro where the options name its model."""
+    if "kokoro" not in options:
+        voice = Path(options["piper"])
+        return PiperTTSService(download_dir=voice.parent, settings=PiperTTSService.Settings(voice=voice.stem))
+    from pipecat.services.kokoro.tts import KokoroTTSService
+
+    settings = KokoroTTSService.Settings(voice=options["voice"])
+    return KokoroTTSService(model_path=options["kokoro"], voices_path=options["voices"], settings=settings)
+
+
 async def main(options: dict[str, Any]) -> None:
     session = Session()
     llm = OpenAILLMService(
@@ -186,10 +198,8 @@ async def main(options: dict[str, Any]) -> None:
             model="local", temperature=0.0, max_tokens=options["max_tokens"], system_instruction=options["system"]
         ),
     )
-    voice = Path(options["piper"])
-    tts = PiperTTSService(download_dir=voice.parent, settings=PiperTTSService.Settings(voice=voice.stem))
     microphone = Microphone(session, questions())
-    await converse({session: put_together(session, microphone, stt(options), [llm, tts], SileroVADAnalyzer())})
+    await converse({session: put_together(session, microphone, stt(options), [llm, tts(options)], SileroVADAnalyzer())})
 
 
 def put_together(

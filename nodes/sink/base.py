@@ -18,7 +18,7 @@ from nodes.sink.heard import Stretch
 from nodes.sink.unfinished import Unfinished
 from nodes.tts.base import Spoken
 from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnOnTrial, TurnPending
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
+from nodes.vad.base import GAP_MS, SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
 
 SOFTLY_MS = 60  # that a reply goes on softly when somebody speaks, before it pauses
 
@@ -89,10 +89,10 @@ class SinkNode(Node):
         """Where it had paused, if it had."""
 
     def on_speech(self, message: Message[SpeechStarted | SpeechPaused | SpeechEnded]) -> None:
-        session = message.session
-        if isinstance(message.body, SpeechStarted):
+        session, body = message.session, message.body
+        if isinstance(body, SpeechStarted):
             self._pause(session)
-        elif isinstance(message.body, SpeechEnded) or session not in self._on_trial:
+        elif isinstance(body, SpeechEnded) or (body.silence_ms >= GAP_MS and session not in self._on_trial):
             self._go_on(session)
 
     def on_voice(self, message: Message[VoiceHeard | VoiceLost]) -> None:

@@ -57,7 +57,7 @@ class SmartTurnConfig(NodeConfig):
     confirm_from_ms: int = Field(400, ge=0, le=20_000, description="silence before which no yes of the judge ends the turn")
     max_silence_ms: int = Field(2000, ge=200, le=20_000, description="silence that ends the turn whatever the judge holds")
     go_ahead_ms: int = Field(
-        96,
+        32,
         ge=0,
         le=20_000,
         description="silence after which what was said goes ahead, unheard until it is confirmed; 0: never; needs `played`",

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from nodes.speech_audio import samples
 from nodes.turn.trial import ASK_FOR_WORDS_MS, NO_BARGE_IN, BargeInRules, Trial, Verdict
-from nodes.vad.base import SpeechEnded, SpeechPaused, SpeechStarted
+from nodes.vad.base import GAP_MS, SpeechEnded, SpeechPaused, SpeechStarted
 from nodes.vad.segmenter import SpeechEvent
 
 Reason: TypeAlias = Literal["judge", "ceiling", "end"]
@@ -134,7 +134,7 @@ class TurnTaking:
         if not self.open:
             return
         self.speech_end, self.silence_ms = event.at, event.silence_ms
-        if self._trial is not None:
+        if self._trial is not None and (event.silence_ms >= GAP_MS or isinstance(event, SpeechEnded)):
             self._trial.pauses(event.at)
             yield from self.heard_to(event.at + samples(event.silence_ms))
         if not self.open or self._verdict is not None:

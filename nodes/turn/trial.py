@@ -54,8 +54,9 @@ class Trial:
         return self._began is None
 
     def goes_on(self, at: int) -> None:
-        """Speech begins again."""
-        self._began = at
+        """Speech begins again, if it was not only a gap in it."""
+        if self._began is None:
+            self._began = at
 
     def pauses(self, at: int) -> None:
         """The last speech ended here; may be told again and again."""

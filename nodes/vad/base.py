@@ -8,6 +8,8 @@ from graph.message import Kind
 from graph.node import Input, Node, Output
 from nodes.kinds import AudioFrame
 
+GAP_MS = 96  # a shorter silence may lie within a word, before a stop consonant: nobody has fallen silent
+
 
 class SpeechStarted(Kind, frozen=True, omit_defaults=True):
     """Speech begins, or goes on after a pause."""

@@ -30,7 +30,7 @@ class SileroConfig(NodeConfig):
     threshold: float = Field(0.5, gt=0, lt=1, description="probability at which speech begins")
     neg_threshold: float = Field(0.35, gt=0, lt=1, description="probability under which it falls silent; at most `threshold`")
     min_speech_ms: int = Field(96, ge=32, le=2000, description="shorter sounds are no speech")
-    min_silence_ms: int = Field(96, ge=32, le=2000, description="silence that makes a pause")
+    min_silence_ms: int = Field(32, ge=32, le=2000, description="silence from which a pause is told")
     pause_every_ms: int = Field(32, ge=32, le=1000, description="how often a lasting pause is told")
     end_silence_ms: int = Field(
         3000, ge=200, le=60_000, description="silence that ends the speech; longer than what turn nodes wait for"
