@@ -29,7 +29,7 @@ class LlmNode(Node):
     turn = Input(
         *TURN_NEWS,
         required=False,
-        doc="from the turn node: nothing is written before its turn is confirmed; else the model works ahead",
+        doc="from the turn node: nothing is answered before its turn is confirmed; not linked, the model works ahead",
     )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Input(

@@ -37,7 +37,7 @@ class TtsNode(Node):
     turn = Input(
         *TURN_NEWS,
         required=False,
-        doc="from the turn node: nothing is spoken before its turn is confirmed; else the voice works ahead",
+        doc="from the turn node: nothing is spoken before its turn is confirmed; not linked, the voice works ahead",
     )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     audio = Output(AudioFrame, Spoken, doc="mono s16 frames, `start` counting the samples of the turn's reply from 0")
