@@ -21,6 +21,7 @@ user:
   - say: What is the largest, um
   - silence: 1.5s
   - say: no, the smallest planet?
+listen: 4s
 models:
   stt: {delay: 20ms}
   llm: {delay: 20ms, word: 1ms, replies: [It is Mercury.]}
