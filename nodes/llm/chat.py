@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from graph.errors import NodeError
 from graph.message import Message
 from graph.node import NodeConfig, Runtime, Step
 from nodes.causes import MODEL_FAILED, NO_WORDS, NOT_UNDERSTOOD
+from nodes.gate import Gate
 from nodes.kinds import Played, ReplyBegins, Text
 from nodes.llm import gguf
 from nodes.llm.base import LlmNode, Token
@@ -23,7 +24,7 @@ from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
 from nodes.spent import Spent
 from nodes.stt.base import TranscriptFinal
-from nodes.turn.base import Interrupt
+from nodes.turn.base import Interrupt, TurnNews
 
 SPOKEN = "You are a helpful assistant. Your replies are spoken: keep them to one short sentence."
 
@@ -81,6 +82,7 @@ class ChatNode(LlmNode, ABC):
         super().__init__(config, runtime)
         self._history = History(self.config.history_turns)
         self._spent_tokens = Spent()
+        self._gate = Gate(runtime.now_ns())
 
     def setup(self) -> None:
         path = gguf.find(self.config.model, self.config.file)
@@ -96,16 +98,28 @@ class ChatNode(LlmNode, ABC):
         except CompletionError as error:
             raise NodeError(f"model '{self.config.model}' does not answer: {error}") from error
 
+    def in_turn(self) -> Collection[str]:
+        """What waits for its turn to be confirmed is answered by whoever has it."""
+        return self._gate.waiting
+
     def snapshot(self) -> dict[str, Any]:
-        """What was said before: the history outlives the model."""
-        return self._history.snapshot()
+        """What was said before, and what was confirmed: the history outlives the model."""
+        past, confirmed = self._history.snapshot(), self._gate.snapshot()
+        return {name: (past.get(name, []), confirmed.get(name, (0, 0))) for name in past | confirmed}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._history.restore(state)
+        self._history.restore({name: past for name, (past, _) in state.items()})
+        self._gate.restore({name: confirmed for name, (_, confirmed) in state.items()})
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """What the user goes on with was not said so: it comes anew."""
+        self._gate.withdraw(message.session, message.turn, message.revision)
         self._history.withdraw(message.session, message.turn)
+
+    def on_turn(self, message: Message[TurnNews]) -> Iterator[Step]:
+        """Answer what waited for this."""
+        for waiting in self._gate.told(message):
+            yield from self.on_text(waiting)
 
     def on_played(self, message: Message[ReplyBegins | Played]) -> None:
         """Of a reply that was interrupted or broke off only what was heard is remembered."""
@@ -116,6 +130,10 @@ class ChatNode(LlmNode, ABC):
             self._history.heard(message.session, message.turn, body.text)
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
+        if not self.runtime.connected("turn") or self._gate.passes(message):
+            yield from self._answer(message)
+
+    def _answer(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         said = message.body.text.strip()
         if not said:  # nothing was understood: the turn ends in silence
             yield self.tokens(Token(last=True, cause=NOT_UNDERSTOOD))

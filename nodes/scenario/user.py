@@ -14,7 +14,7 @@ from graph.scenarios.steps import FLOOR_DB, Script
 from nodes.capture.base import SAMPLE_RATE_HZ, CaptureNode
 from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.scenario.base import Begin, Cue
-from nodes.turn.base import TurnConfirmed, TurnDismissed, TurnFailed, TurnOnTrial, TurnPending
+from nodes.turn.base import TURN_NEWS, TurnConfirmed, TurnDismissed, TurnNews, TurnOnTrial
 
 if TYPE_CHECKING:
     from nodes.scenario.track import Track
@@ -43,15 +43,7 @@ class User(CaptureNode):
 
     begin = Input(Begin)
     played = Input(ReplyBegins, Played, required=False, doc="from the sink: for what is said during a reply, or after it")
-    turn = Input(
-        TurnPending,
-        TurnConfirmed,
-        TurnOnTrial,
-        TurnDismissed,
-        TurnFailed,
-        required=False,
-        doc="for what happens when a turn is held to be over",
-    )
+    turn = Input(*TURN_NEWS, required=False, doc="for what happens when a turn is held to be over")
     cue = Output(Cue, doc="what whoever holds the scenario has to know, or to do")
 
     @classmethod
@@ -93,7 +85,7 @@ class User(CaptureNode):
         elif track is not None:
             track.reply_ends(message.turn, message.revision)
 
-    def on_turn(self, message: Message[TurnPending | TurnConfirmed | TurnOnTrial | TurnDismissed | TurnFailed]) -> None:
+    def on_turn(self, message: Message[TurnNews]) -> None:
         track = self._tracks.get(message.session)
         if track is not None and isinstance(message.body, TurnConfirmed):
             track.confirmed(message.turn, message.revision)

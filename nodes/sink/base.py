@@ -11,13 +11,13 @@ from pydantic import Field
 from graph.message import Message
 from graph.node import Input, Node, NodeConfig, Outgoing, Output, Runtime, Step
 from nodes.causes import BROKE_OFF
+from nodes.gate import Gate
 from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import PLAYED
-from nodes.sink.gate import Gate
 from nodes.sink.heard import Stretch
 from nodes.sink.unfinished import Unfinished
 from nodes.tts.base import Spoken
-from nodes.turn.base import Interrupt, TurnConfirmed, TurnDismissed, TurnFailed, TurnOnTrial, TurnPending
+from nodes.turn.base import TURN_NEWS, Interrupt, TurnDismissed, TurnNews, TurnOnTrial
 from nodes.vad.base import GAP_MS, SpeechEnded, SpeechPaused, SpeechStarted, VoiceHeard, VoiceLost
 
 SOFTLY_MS = 60  # that a reply goes on softly when somebody speaks, before it pauses
@@ -43,15 +43,7 @@ class SinkNode(Node):
     config: SinkConfig
     extra = "audio"
     audio = Input(AudioFrame, Spoken)
-    turn = Input(
-        TurnPending,
-        TurnConfirmed,
-        TurnOnTrial,
-        TurnDismissed,
-        TurnFailed,
-        required=False,
-        doc="nothing is heard before its turn is confirmed",
-    )
+    turn = Input(*TURN_NEWS, required=False, doc="from the turn node: nothing is heard before its turn is confirmed")
     speech = Input(
         SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD: a reply steps back while somebody speaks"
     )
@@ -105,14 +97,11 @@ class SinkNode(Node):
         if not self.runtime.connected("turn") or self._gate.passes(message):
             yield from self._heard(message)
 
-    def on_turn(
-        self, message: Message[TurnPending | TurnConfirmed | TurnOnTrial | TurnDismissed | TurnFailed]
-    ) -> Iterator[Step]:
+    def on_turn(self, message: Message[TurnNews]) -> Iterator[Step]:
         session = message.session
-        if isinstance(message.body, TurnConfirmed | TurnFailed):
-            for waiting in self._gate.confirm(session, message.turn, message.revision):
-                yield from self._heard(waiting)
-        elif isinstance(message.body, TurnOnTrial):
+        for waiting in self._gate.told(message):
+            yield from self._heard(waiting)
+        if isinstance(message.body, TurnOnTrial):
             self._on_trial.add(session)
             self._pause(session)
         elif isinstance(message.body, TurnDismissed):

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import Field
 
 from graph.message import Message
-from graph.node import NodeConfig, Step
+from graph.node import NodeConfig, Runtime, Step
 from nodes import marks
 from nodes.causes import NO_SOUND, NOTHING_TO_SAY
+from nodes.gate import Gate
 from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
 from nodes.tts.background import Background, EngineFailed
 from nodes.tts.base import Sentence, Spoken, TtsNode
-from nodes.turn.base import Interrupt
+from nodes.turn.base import Interrupt, TurnNews
 
 if TYPE_CHECKING:
     from nodes.tts.clauses import Clauses
@@ -74,6 +75,11 @@ class SpeechNode(TtsNode):
     voice: Voice
     _background: Background | None = None
 
+    def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
+        super().__init__(config, runtime)
+        self._replies: dict[str, _Reply] = {}
+        self._gate = Gate(runtime.now_ns())
+
     @abstractmethod
     def load(self) -> Voice:
         """Load the engine; libraries are imported here.
@@ -88,7 +94,6 @@ class SpeechNode(TtsNode):
         except ImportError as error:
             raise self.missing(str(error.name)) from error
         self._clauses, self._pcm, self._speakable = clauses, pcm, speakable.speakable
-        self._replies: dict[str, _Reply] = {}
         self.voice = self.load()
         self._background = Background(self.voice.abort)
         for _ in self.voice.synthesise("Hello."):
@@ -99,17 +104,34 @@ class SpeechNode(TtsNode):
             self._background.close()
 
     def in_turn(self) -> Collection[str]:
-        """A reply is spoken to its end by the voice that began it."""
-        return self._replies
+        """A reply is spoken to its end by the voice that began it, or holds it back."""
+        return {*self._replies, *self._gate.waiting}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What was confirmed."""
+        return self._gate.snapshot()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._gate.restore(state)
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """Drop the text of older turns that was not spoken yet."""
+        self._gate.withdraw(message.session, message.turn, message.revision)
         reply = self._replies.get(message.session)
         if reply is not None and reply.turn and (reply.turn, reply.revision) < (message.turn, message.revision):
             del self._replies[message.session]
 
+    def on_turn(self, message: Message[TurnNews]) -> Iterator[Step]:
+        """Speak what waited for this."""
+        for waiting in self._gate.told(message):
+            yield from self.on_text(waiting)
+
     def on_text(self, message: Message[Token | Sentence | Text]) -> Iterator[Step]:
-        """Speak the clauses that this message completes."""
+        """Speak the clauses that this message completes, if it may be spoken."""
+        if not self.runtime.connected("turn") or self._gate.passes(message):
+            yield from self._say(message)
+
+    def _say(self, message: Message[Token | Sentence | Text]) -> Iterator[Step]:
         body = message.body
         if isinstance(body, Text):  # stands for itself: no part of the reply that may be under way
             reply, last = self._new_reply(message), True

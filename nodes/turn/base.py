@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
@@ -52,6 +52,10 @@ class TurnFailed(Kind, frozen=True, omit_defaults=True):
     cause: str
 
 
+TurnNews: TypeAlias = TurnPending | TurnConfirmed | TurnOnTrial | TurnDismissed | TurnFailed
+TURN_NEWS = (TurnPending, TurnConfirmed, TurnOnTrial, TurnDismissed, TurnFailed)  # what the output `turn` says
+
+
 class Utterance(Kind, frozen=True, omit_defaults=True):
     """What the user said in a turn; the payload is its samples, s16 little-endian mono, pre-roll included.
 
@@ -85,7 +89,7 @@ class TurnNode(Node):
     words = Input(
         TranscriptFinal, required=False, doc="from the transcriber's `trial`: what is said while a reply is heard decides"
     )
-    turn = Output(TurnPending, TurnConfirmed, TurnOnTrial, TurnDismissed, TurnFailed)
+    turn = Output(*TURN_NEWS)
     utterance = Output(Utterance)
     apology = Output(Text, doc="for the voice: what is said where a turn has failed")
     interrupt = Output(Interrupt)
