@@ -99,7 +99,7 @@ class FasterWhisper(SttNode):
     speaking = Input(SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD, for partials")
     partial = Output(
         TranscriptPartial,
-        doc="the words that are stable so far, while the user speaks; of no turn yet. For the `partial` of an llm node",
+        doc="the words that are stable so far, while the user speaks, e.g. for an llm node; of no turn yet",
     )
 
     _transcriber: Transcriber
