@@ -81,7 +81,7 @@ def test_nothing_is_said_marked_or_remembered_of_it(chat: Chat) -> None:
 
 
 def test_the_question_does_not_wait_for_it(chat: Chat) -> None:
-    long = " ".join(f"My friend number {n} likes dogs." for n in range(40))
+    long = " ".join(f"My friend number {n} likes dogs." for n in range(24))
     hear(chat, long)
     chat.harness.node.on_due()
     assert chat.harness.node.due_ns
