@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.kinds import Played, ReplyBegins, Text
+from nodes.kinds import Played, ReplyBegins, Text, TranscriptPartial
 from nodes.stt.base import TranscriptFinal
 from nodes.turn.base import TURN_NEWS, Interrupt
 
@@ -34,5 +34,10 @@ class LlmNode(Node):
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Input(
         ReplyBegins, Played, required=False, past=True, doc="from the sink: the history keeps what was heard of a reply"
+    )
+    partial = Input(
+        TranscriptPartial,
+        required=False,
+        doc="from an STT node with `partials: true`: what the user is saying; the prompt is evaluated so far while he speaks",
     )
     tokens = Output(Token)

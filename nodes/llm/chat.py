@@ -16,8 +16,9 @@ from graph.message import Message
 from graph.node import NodeConfig, Runtime, Step
 from nodes.causes import MODEL_FAILED, NO_WORDS, NOT_UNDERSTOOD
 from nodes.gate import Gate
-from nodes.kinds import Played, ReplyBegins, Text
+from nodes.kinds import Played, ReplyBegins, Text, TranscriptPartial
 from nodes.llm import gguf
+from nodes.llm.ahead import Ahead
 from nodes.llm.base import LlmNode, Token
 from nodes.llm.completion import Completion, CompletionError, ContextOverflow, Update
 from nodes.llm.history import ChatMessage, Exchange, History
@@ -27,6 +28,9 @@ from nodes.stt.base import TranscriptFinal
 from nodes.turn.base import Interrupt, TurnNews
 
 SPOKEN = "You are a helpful assistant. Your replies are spoken: keep them to one short sentence."
+
+IDLE_NS = 20_000_000  # so long nothing must be going on before a prompt is evaluated ahead of its turn
+GO_ON_NS = 5_000_000  # between two looks at that; what has come meanwhile goes first
 
 
 class ChatConfig(NodeConfig):
@@ -48,6 +52,11 @@ class ChatConfig(NodeConfig):
     batch_size: int = Field(32, ge=1, description="prompt tokens evaluated in one uninterruptible step; on a GPU: 512")
     threads: int | None = Field(None, ge=1, description="default: the node's resources, else one less than there are cores")
     gpu_layers: int = Field(0, ge=0, description="how many layers run on the GPU; 999: all")
+    prefill: bool = Field(
+        True,
+        description="evaluate in idle time what is known of the next prompt: on `partial`, and where the next prompt does not"
+        " begin as the last one did (a reply was interrupted, the oldest turn is forgotten)",
+    )
 
 
 class ChatNode(LlmNode, ABC):
@@ -63,6 +72,11 @@ class ChatNode(LlmNode, ABC):
     @classmethod
     def models(cls, config: ChatConfig) -> Sequence[str]:
         return (config.model,)
+
+    @property
+    def keeps_prompts(self) -> bool:
+        """True: the engine caches what it has evaluated, and heeds `Completion.prompt_only`."""
+        return False
 
     @abstractmethod
     def load(self, path: Path) -> None:
@@ -83,12 +97,16 @@ class ChatNode(LlmNode, ABC):
         self._history = History(self.config.history_turns)
         self._spent_tokens = Spent()
         self._gate = Gate(runtime.now_ns())
+        self._ahead = Ahead(self._evaluate)
 
     def setup(self) -> None:
         path = gguf.find(self.config.model, self.config.file)
         self.runtime.status(f"loading {self.config.model}")
         self.load(path)
         self._warm_up()
+        if self.runtime.connected("partial") and not self._prefills:
+            why = "prefill is off" if self.keeps_prompts else "evaluated prompts are not kept"
+            self.runtime.warn(f"input 'partial' is of no use: {why}")
 
     def _warm_up(self) -> None:
         """Ask for a first token: the first turn finds the system prompt evaluated, and what cannot work fails now."""
@@ -108,8 +126,11 @@ class ChatNode(LlmNode, ABC):
         return {name: (past.get(name, []), confirmed.get(name, (0, 0))) for name in past | confirmed}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._history.restore({name: past for name, (past, _) in state.items()})
+        past = {name: exchanges for name, (exchanges, _) in state.items() if exchanges}
+        self._history.restore(past)
         self._gate.restore({name: confirmed for name, (_, confirmed) in state.items()})
+        for session in list(past)[-1:]:  # the one that spoke last; nothing of its past is evaluated here
+            self._changed(session)
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """What the user goes on with was not said so: it comes anew."""
@@ -127,7 +148,33 @@ class ChatNode(LlmNode, ABC):
         if isinstance(body, ReplyBegins):
             self._history.begins(message.session, message.turn)
         elif body.interrupted or body.cause:
-            self._history.heard(message.session, message.turn, body.text)
+            if self._history.heard(message.session, message.turn, body.text):
+                self._changed(message.session)
+        elif self._history.is_full(message.session):
+            self._changed(message.session)
+
+    def on_partial(self, message: Message[TranscriptPartial]) -> None:
+        """Evaluate the next prompt up to these words, if nothing else is to be done before the next ones come."""
+        said = message.body.text.strip()
+        if said and self._prefills:
+            self._ahead.words(message.session, said)
+            self._go_on_after(IDLE_NS)
+
+    def on_due(self) -> None:
+        self._ahead.go_on()
+        self._go_on_after(GO_ON_NS)
+
+    def _changed(self, session: str) -> None:
+        if self._prefills:
+            self._ahead.changed(session)
+            self._go_on_after(IDLE_NS)
+
+    def _go_on_after(self, pause_ns: int) -> None:
+        self.due_ns = self.runtime.now_ns() + pause_ns if self._ahead.waits else 0
+
+    @property
+    def _prefills(self) -> bool:
+        return self.keeps_prompts and self.config.prefill
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         if not self.runtime.connected("turn") or self._gate.passes(message):
@@ -138,6 +185,7 @@ class ChatNode(LlmNode, ABC):
         if not said:  # nothing was understood: the turn ends in silence
             yield self.tokens(Token(last=True, cause=NOT_UNDERSTOOD))
             return
+        self._ahead.asked(message.session)
         exchange = self._history.begin(message.session, message.turn, said)
         cause = ""
         try:
@@ -149,6 +197,7 @@ class ChatNode(LlmNode, ABC):
                 self._history.drop_current(message.session)
         finally:
             self._spent_tokens.add(message, len(exchange.pieces))
+            self._go_on_after(IDLE_NS)
         tokens, wasted = len(exchange.pieces), self._spent_tokens.in_vain(message)
         self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason, wasted_tokens=wasted)
         if not exchange.reply.strip():
@@ -190,9 +239,37 @@ class ChatNode(LlmNode, ABC):
             raise ContextOverflow("no room for the reply")
         self._history.forget(session, oldest)
 
+    def _evaluate(self, session: str, said: str) -> Generator[None]:
+        """Evaluate the next prompt of a session up to these words, with as much of the past as `_reply` would leave in it."""
+        past = self._history.ahead(session)
+        while True:
+            messages = [m for exchange in past for m in exchange.messages()]
+            messages.append({"role": "user", "content": said})
+            try:
+                with closing(self._run(Completion(prompt_only=True), messages)) as updates:
+                    for update in updates:
+                        if past and update.prompt_tokens + self.config.max_tokens > self.config.context_size:
+                            raise ContextOverflow("no room for the reply")
+                        yield
+                return
+            except ContextOverflow:
+                if not past:
+                    return
+                del past[0]
+            except CompletionError as error:
+                self.log.info(f"nothing evaluated ahead for session '{session}': {error}")
+                return
+
     def _complete(self, messages: list[ChatMessage]) -> Generator[Update]:
+        return self._run(Completion(), messages)
+
+    def _run(self, completion: Completion, messages: list[ChatMessage]) -> Generator[Update]:
         system: list[ChatMessage] = [{"role": "system", "content": self.config.system}] if self.config.system else []
-        return Completion().read(partial(self.complete, system + messages))
+        return completion.read(partial(self.complete, system + messages))
+
+    def close(self) -> None:
+        """An engine does this before it frees its model."""
+        self._ahead.pause()
 
     def sampling(self) -> dict[str, Any]:
         """The parameters of a reply, under the names that both llama.cpp bindings have for them."""

@@ -39,9 +39,12 @@ class Completion:
 
     The engine calls `put` with every chunk and must end soon after `cancelled`. While it evaluates the prompt it puts
     chunks without text every now and then, so that it need not be at its first token to learn that it is cancelled.
+
+    :param prompt_only: no reply is wanted. The engine evaluates the prompt, whose end is still to come, for its cache.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, prompt_only: bool = False) -> None:
+        self.prompt_only = prompt_only
         self._chunks: SimpleQueue[Chunk | None] = SimpleQueue()
         self._cancelled = Event()
 

@@ -45,6 +45,7 @@ class History:
     """
 
     def __init__(self, exchanges: int, sessions: int = SESSIONS_REMEMBERED) -> None:
+        self._past_exchanges = exchanges
         self._most_exchanges = exchanges + 1
         self._most_sessions = sessions
         self._sessions: OrderedDict[str, deque[Exchange]] = OrderedDict()
@@ -75,11 +76,12 @@ class History:
             if turn and exchange.turn == turn:
                 exchange.begun = True
 
-    def heard(self, session: str, turn: int, reply: str) -> None:
-        """Of the reply in a turn no more was heard than this."""
-        for exchange in self._sessions.get(session, ()):
-            if turn and exchange.turn == turn:
-                exchange.pieces[:], exchange.finished = [reply], False
+    def heard(self, session: str, turn: int, reply: str) -> bool:
+        """Of the reply in a turn no more was heard than this. False where that turn is not remembered."""
+        found = [exchange for exchange in self._sessions.get(session, ()) if turn and exchange.turn == turn]
+        for exchange in found:
+            exchange.pieces[:], exchange.finished = [reply], False
+        return bool(found)
 
     def snapshot(self) -> dict[str, list[tuple[int, str, str, bool]]]:
         """By session its exchanges as (turn, said, reply, finished), for `restore`."""
@@ -101,6 +103,15 @@ class History:
         """The past exchanges from the `oldest` on, then what the user said in the current one."""
         *past, current = self._sessions[session]
         return [m for exchange in past[oldest:] for m in exchange.messages()] + current.messages()[:1]
+
+    def is_full(self, session: str) -> bool:
+        """The next exchange pushes out the oldest, of several."""
+        return 1 < len(self._sessions.get(session, ())) == self._most_exchanges
+
+    def ahead(self, session: str) -> list[Exchange]:
+        """The past exchanges of the next prompt: the current one belongs to them then."""
+        exchanges = list(self._sessions.get(session, ()))
+        return exchanges[max(0, len(exchanges) - self._past_exchanges) :]
 
     def forget(self, session: str, exchanges: int) -> None:
         """Drop so many of the oldest exchanges of a session."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ERRORS_ONLY = 1  # llama.cpp's verbosity
 SHORTEST_REUSE = 8  # tokens; a stretch of the prompt at least so long is reused where something before it was dropped
+PROMPT_ONLY = {"max_tokens": 0, "add_generation_prompt": False}  # it samples a token all the same, and evaluates none
 
 
 class LlamaCppConfig(ChatConfig):
@@ -66,6 +67,10 @@ class LlamaCpp(ChatNode):
                     " its own words are in the log of this node"
                 ) from error
 
+    @property
+    def keeps_prompts(self) -> bool:
+        return self.config.cache_prompt
+
     def complete(self, messages: list[ChatMessage], completion: Completion) -> None:
         def on_chunk(chunk: Chunk) -> bool:
             completion.put(chunk)
@@ -79,10 +84,13 @@ class LlamaCpp(ChatNode):
             "cache_prompt": self.config.cache_prompt,
             **self.sampling(),
         }
+        if completion.prompt_only:
+            request |= PROMPT_ONLY
         try:
             self._server.handle_chat_completions(request, on_chunk)
         except (RuntimeError, ValueError) as error:
             raise CompletionError(str(error)) from error
 
     def close(self) -> None:
+        super().close()
         self._server = None

@@ -43,13 +43,20 @@ class LlamaCppPython(ChatNode):
         except ValueError as error:
             raise NodeError(f"llama.cpp cannot load {path}: {error}") from error
 
+    @property
+    def keeps_prompts(self) -> bool:
+        return True
+
     def complete(self, messages: list[ChatMessage], completion: Completion) -> None:
         from nodes.llm.stoppable_llama import Cancelled
 
         assert self._llama is not None
         self._llama.completion = completion
+        sampling = self.sampling()
+        if completion.prompt_only:
+            sampling["max_tokens"] = 1  # 0 would be no limit; the one is sampled and not evaluated
         try:
-            for chunk in self._llama.create_chat_completion(messages, stream=True, **self.sampling()):
+            for chunk in self._llama.create_chat_completion(messages, stream=True, **sampling):
                 if completion.cancelled:
                     break
                 completion.put(chunk)
@@ -60,5 +67,6 @@ class LlamaCppPython(ChatNode):
             raise (ContextOverflow if overflow else CompletionError)(str(error)) from error
 
     def close(self) -> None:
+        super().close()
         if self._llama is not None:
             self._llama.close()

@@ -70,7 +70,8 @@ class FasterWhisperConfig(NodeConfig):
     partials: bool = Field(
         False,
         description="tell on `partial` what is stable of what the user is saying; needs `audio` and `speaking`. Costs a"
-        " transcription every partial_every_ms of speech, and the transcript waits for one that is under way",
+        " transcription every partial_every_ms of speech, and the transcript waits for one that is under way; pays where an"
+        " llm node hears it and turns are long",
     )
     partial_every_ms: int = Field(1000, ge=200, le=10_000, description="of speech, between two looks")
     no_speech_threshold: float = Field(
@@ -96,7 +97,10 @@ class FasterWhisper(SttNode):
 
     audio = Input(AudioFrame, required=False, doc="what the user says, for partials")
     speaking = Input(SpeechStarted, SpeechPaused, SpeechEnded, required=False, doc="from the VAD, for partials")
-    partial = Output(TranscriptPartial, doc="the words that are stable so far, while the user speaks; of no turn yet")
+    partial = Output(
+        TranscriptPartial,
+        doc="the words that are stable so far, while the user speaks, e.g. for an llm node; of no turn yet",
+    )
 
     _transcriber: Transcriber
     _partials: Partials | None = None
