@@ -88,4 +88,4 @@ class TurnNode(Node):
     turn = Output(TurnPending, TurnConfirmed, TurnOnTrial, TurnDismissed, TurnFailed)
     utterance = Output(Utterance)
     apology = Output(Text, doc="for the voice: what is said where a turn has failed")
-    interrupt = Output(Interrupt)
+    interrupt = Output(Interrupt, interrupts=True)
