@@ -57,6 +57,7 @@ class ChatNode(LlmNode, ABC):
 
     Config: ClassVar[type[NodeConfig]] = ChatConfig
     config: ChatConfig
+    repeatable = False  # sampling, or the last bit of a sum, may have it say something else
     changeable = frozenset({"system", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"})
 
     @classmethod
@@ -97,15 +98,17 @@ class ChatNode(LlmNode, ABC):
             raise NodeError(f"model '{self.config.model}' does not answer: {error}") from error
 
     def snapshot(self) -> dict[str, Any]:
-        """What was said before: the history outlives the model."""
+        """What was said before: the history outlives the model, and the process."""
         return self._history.snapshot()
 
     def restore(self, state: dict[str, Any]) -> None:
         self._history.restore(state)
+        self.runtime.keep()
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """What the user goes on with was not said so: it comes anew."""
-        self._history.withdraw(message.session, message.turn)
+        if self._history.withdraw(message.session, message.turn):
+            self.runtime.keep()
 
     def on_played(self, message: Message[ReplyBegins | Played]) -> None:
         """Of a reply that was interrupted or broke off only what was heard is remembered."""
@@ -114,11 +117,19 @@ class ChatNode(LlmNode, ABC):
             self._history.begins(message.session, message.turn)
         elif body.interrupted or body.cause:
             self._history.heard(message.session, message.turn, body.text)
+        else:
+            return
+        self.runtime.keep()
 
     def on_text(self, message: Message[TranscriptFinal | Text]) -> Iterator[Step]:
         said = message.body.text.strip()
         if not said:  # nothing was understood: the turn ends in silence
             yield self.tokens(Token(last=True, cause=NOT_UNDERSTOOD))
+            return
+        known = self._history.reply_to(message.session, message.turn, said)
+        if known is not None:  # by a former life, which died before all of it was spoken
+            yield self.tokens(Token(known))
+            yield self.tokens(Token(index=1, last=True, cause="" if known.strip() else NO_WORDS))
             return
         exchange = self._history.begin(message.session, message.turn, said)
         cause = ""
@@ -129,7 +140,8 @@ class ChatNode(LlmNode, ABC):
             self.runtime.warn(f"no reply in turn {message.turn} of session '{message.session}': {error}")
             if not exchange.pieces:
                 self._history.drop_current(message.session)
-        finally:
+        finally:  # also where it was interrupted
+            self.runtime.keep()
             self._spent_tokens.add(message, len(exchange.pieces))
         tokens, wasted = len(exchange.pieces), self._spent_tokens.in_vain(message)
         self.mark(REPLY, text=exchange.reply, tokens=tokens, finish_reason=finish_reason, wasted_tokens=wasted)
