@@ -158,10 +158,8 @@ class QueueOut:
         if lane is not None:
             self._send(lane, header, body, payload, lane.sent - 1)
         else:
-            gone = dealer.put(Parcel(header, body, payload, receipt=receipt))
-            if gone is not None:
+            if dealer.put(Parcel(header, body, payload, receipt=receipt)) is not None:
                 cells[DROPPED] += 1
-                self._close([gone])
             self._deal()
         cells[DEPTH] = depth = dealer.depth
         if depth > cells[DEPTH_MAX]:
