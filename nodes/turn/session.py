@@ -39,6 +39,7 @@ class Session:
         self.warned = False  # of frames that cannot be heard
         self.due_ns = 0  # when a reply that did not come until then is given up; 0: none is awaited
         self.failed = 0  # the turn that failed last
+        self.sorry_for = 0  # the turn whose apology is not heard yet
         self.told_ns = 0  # when the VAD told something last
         self.listens_until_ns = 0  # when it is looked whether the VAD still lives; 0: no turn is open
         self._judge = judge

@@ -168,6 +168,8 @@ class SmartTurn(TurnNode):
         """The reply to a turn is heard: the turn is over for good, or it has failed."""
         session, body = self._sessions.of(message.session), message.body
         taking = session.taking
+        if message.turn == session.sorry_for:
+            session.sorry_for = 0
         if isinstance(body, Played):
             taking.reply_ends(message.turn)
             cause = body.cause or ("" if body.samples or body.interrupted else NOTHING_TO_SAY)
@@ -225,6 +227,9 @@ class SmartTurn(TurnNode):
         yield from self._tell(name, session, decisions)
         if session.taking.turn > turn:
             self.runtime.keep()  # a next life that counted anew would be behind what all others were told
+            if session.sorry_for:  # it is too late for that, where the voice has only died
+                session.sorry_for = 0
+                yield self.interrupt(Interrupt("goes on"), **_about(name, session))
         yield from self._forget()
 
     def _forget(self) -> Iterator[Step]:
@@ -268,6 +273,7 @@ class SmartTurn(TurnNode):
             about = _about(name, session)
             yield self.turn(TurnFailed(cause), **about)
             if self.config.apology and cause not in QUIET:
+                session.sorry_for = turn
                 yield self.apology(Text(self.config.apology), **about)
 
     def _say(self, name: str, session: Session, spoken: Spoken | None, on_trial: bool = False) -> Iterator[Step]:

@@ -409,3 +409,15 @@ def test_where_it_is_loud_a_vad_may_be_silent_for_as_long_as_a_turn(config: dict
         turn.feed("speech", SpeechStarted(1600, 0))
         assert [type(one.body) for one in turn.due()] == ([TurnConfirmed, Utterance] if ends_s else [])
         assert turn.clock_ns == ends_s * 1_000_000_000
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_an_apology_is_not_said_any_more_when_the_next_turn_has_begun(heard: bool) -> None:
+    with confirmed(reply_within_s=5, apology="Sorry.") as turn:
+        assert isinstance(turn.due()[-1].body, Text)
+        if heard:
+            turn.feed("played", ReplyBegins(), turn=1, revision=1)
+            turn.feed("played", Played("Sorry.", 9000, RATE_HZ), turn=1, revision=1)
+        stale = [(one.body, one.turn, one.revision) for one in turn.feed("speech", SpeechStarted(6 * RATE_HZ, 5 * RATE_HZ))]
+        assert stale == ([] if heard else [(Interrupt("goes on"), 2, 0)])
+        assert turn.feed("speech", SpeechPaused(7 * RATE_HZ, 96))[0].turn == 2
