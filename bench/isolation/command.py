@@ -36,7 +36,7 @@ def isolation(
     from platformdirs import user_cache_path
 
     from bench.interleaved import among, interleaved, show
-    from bench.isolation.arms import ALONE, INSIDE, ONCE_KILLED, KILLED, NODE, THEIRS, arms
+    from bench.isolation.arms import ALONE, INSIDE, KILLED, NODE, ONCE_KILLED, THEIRS, arms
     from bench.isolation.killing import victim
     from bench.voice.command import rows
     from bench.voice.sessions import measure, prepare
@@ -59,7 +59,7 @@ def compare(runs: dict[str, list[Session]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.isolation.arms import ALONE, BESIDE, INSIDE, ONCE_KILLED, KILLED, NICED, NODE, THEIRS
+    from bench.isolation.arms import ALONE, BESIDE, INSIDE, KILLED, NICED, NODE, ONCE_KILLED, THEIRS
     from bench.isolation.figures import growth, missed, share
 
     inside = growth(runs.get(THEIRS, []), runs.get(INSIDE, []))
