@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodes.llm.base import Token
@@ -40,6 +40,7 @@ def next_life(reply: Reply) -> Reply:
 cuts = st.lists(st.integers(0, 200), max_size=30)
 
 
+@settings(deadline=None)
 @given(cuts, st.lists(st.integers(0, 100), max_size=3), st.integers(0, 3))
 def test_a_voice_that_dies_between_two_tokens_goes_on_with_the_next(at: list[int], deaths: list[int], unheard: int) -> None:
     said = tokens(TEXT, at)
@@ -53,6 +54,7 @@ def test_a_voice_that_dies_between_two_tokens_goes_on_with_the_next(at: list[int
     assert "".join(heard) == TEXT
 
 
+@settings(deadline=None)
 @given(cuts, cuts, st.integers(0, 200))
 def test_a_language_model_that_says_the_same_again_is_heard_once(at: list[int], again: list[int], died: int) -> None:
     said = tokens(TEXT, at)[:-1]
