@@ -200,7 +200,7 @@ def _of_edges(live: Plan, wanted: Plan) -> Iterator[Difference]:
 
 def _of_edge(old: Edge, new: Edge) -> Iterator[Difference]:
     for path, before, after in _changed(msgspec.to_builtins(old), msgspec.to_builtins(new)):
-        if path != "feedback":  # follows from the others
+        if path not in ("feedback", "stale"):  # they follow from the others
             text = f"{path.removesuffix('_s')}: {_shown(before)} -> {_shown(after)}"
             yield Difference(old.id, text, applies=path not in _FOR_GOOD)
 

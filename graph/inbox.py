@@ -27,10 +27,16 @@ Unhandled: TypeAlias = dict[tuple[str, bytes], tuple[int, int]]  # by instance a
 
 
 class Inbox:
-    """`let_go` is told of every arrival that no handler will see."""
+    """`let_go` is told of every arrival that no handler will see, `withdraw` of every session whose turns before this
+    (turn, revision) are stale."""
 
-    def __init__(self, let_go: Callable[[Arrival], None]) -> None:
+    def __init__(
+        self,
+        let_go: Callable[[Arrival], None],
+        withdraw: Callable[[str, tuple[int, int]], None] = lambda session, turn: None,
+    ) -> None:
         self._let_go = let_go
+        self._withdraw = withdraw
         self.items: deque[Item] = deque()  # the same one for good: the loop looks at it
         self._newest: OrderedDict[str, tuple[int, int]] = OrderedDict()
         self._last: Arrival | None = None  # that was handed out
@@ -164,6 +170,7 @@ class Inbox:
                 self._drop(item, STALE)
             else:
                 self.items.append(item)
+        self._withdraw(message.session, newest)
 
     def _drop(self, arrival: Arrival, why: int) -> None:
         arrival.route.cells[why] += 1

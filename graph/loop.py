@@ -87,7 +87,7 @@ class Loop:
         self._wake = control.wake.fileno()
         self._host = host_id()
         self._origin = origin
-        self._inbox = Inbox(self._let_go)
+        self._inbox = Inbox(self._let_go, wiring.withdraw)
         self._outbox = Outbox(instance, wiring, origin, max_message, self._inbox, lambda: self._pump(IDLE_MS), self.warn)
         self._complaints = Complaints(wiring, self.warn)
         self._awaited = wiring.awaited

@@ -103,6 +103,12 @@ class Message(msgspec.Struct, Generic[K_co]):
     origin_ns: int = 0
     header: Header | None = None  # None in tests that feed a node by hand
 
+    @property
+    def run(self) -> int:
+        """How often its producer has begun anew with the work that this came of, where that may turn out differently
+        (`Node.repeatable`); known on at_least_once links."""
+        return self.header.cause.run if self.header is not None and self.header.cause is not None else 0
+
 
 @cache
 def host_id() -> str:

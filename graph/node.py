@@ -87,10 +87,15 @@ class Input(Generic[K]):
 
 
 class Output(Generic[K]):
-    """An output port; calling it makes a message to yield: `yield self.text(Text(text="hi"), turn=3)`."""
+    """An output port; calling it makes a message to yield: `yield self.text(Text(text="hi"), turn=3)`.
 
-    def __init__(self, *kinds: type[K], doc: str = "") -> None:
+    What is said on an `interrupts` output makes older turns stale, also what the node itself has said of them before: queues
+    that still have it let it go.
+    """
+
+    def __init__(self, *kinds: type[K], interrupts: bool = False, doc: str = "") -> None:
         self.kinds: tuple[type[K], ...] = kinds
+        self.interrupts = interrupts
         self.doc = doc
         self.name = ""
 

@@ -45,6 +45,9 @@ class Outbox:
 
     def send(self, out: Outgoing, cause: Arrival | None) -> None:
         """Send to every link of the port; returns early when the message that caused it became stale meanwhile."""
+        if out.port in self._wiring.interrupting:
+            about = self.header(out, cause)
+            self._wiring.withdraw(about.session, (about.turn, about.revision))
         queues = self._wiring.queues_out.get(out.port)
         session = out.session if out.session is not None else cause.message.session if cause is not None else DEFAULT_SESSION
         heard = self._wiring.streams_out.heard(out.port, session)

@@ -27,6 +27,7 @@ class Edge(msgspec.Struct, frozen=True):
     give_up_after: int = 3  # takers that a message may kill before it is set aside (at_least_once)
     input_timeout_s: float | None = None  # after so much silence the consumer is told
     feedback: bool = False  # closes a loop: the drain does not wait for it
+    stale: bool = False  # its consumer drops what is older than what an interruption has told of
 
     @property
     def id(self) -> str:

@@ -128,6 +128,7 @@ def _edges(resolved: Resolved) -> Iterator[Edge]:
     wires = resolved.wires
     fed = {wire.consumer for wire in wires}
     sources_first = sorted(resolved.nodes, key=lambda name: name in fed)
+    told = {wire.consumer for wire in wires if wire.interrupts}
     feedback = closing(sources_first, [(wire.producer, wire.consumer) for wire in wires])
     for wire in wires:
         link = wire.connection.link
@@ -144,4 +145,5 @@ def _edges(resolved: Resolved) -> Iterator[Edge]:
             give_up_after=wire.connection.give_up_after,
             input_timeout_s=wire.connection.input_timeout,
             feedback=(wire.producer, wire.consumer) in feedback,
+            stale=wire.consumer in told and not (wire.interrupts or wire.past),
         )

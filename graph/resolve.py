@@ -53,6 +53,8 @@ class Wire:
     input: str
     connection: Connection
     place: Place
+    interrupts: bool = False  # the input does
+    past: bool = False  # it tells of turns that are over
 
     @property
     def implied(self) -> bool:
@@ -239,7 +241,7 @@ class _Resolver:
             hint = _listing("fits:", self._fitting(name, port))
             self._problem(place, f"{name}: input '{port.name}' takes {taken}, but '{text}' carries {carried}", text, hint)
         else:
-            yield Wire(producer, output_port, name, port.name, connection, place)
+            yield Wire(producer, output_port, name, port.name, connection, place, port.interrupts, port.past)
 
     def _all_with(self, output_port: str, wildcard: str, name: str) -> list[str]:
         """What `*.port` means to a node: all others that have the port, less those that listen to the same wildcard.

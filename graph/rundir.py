@@ -307,18 +307,19 @@ class RunDir:
         return found
 
     def keep_state(self, instance: str, state: dict[str, Any]) -> None:
-        """What an instance that is started again knows of its sessions."""
-        half = self.path / f"{instance}.state.new"
+        """What an instance that is started again knows of its sessions. In shared memory, where that is: a disk takes 15 times
+        as long, and a voice says it with every word."""
+        half = self.rings / f"{instance}.state.new"
         half.write_bytes(msgspec.msgpack.encode(state))
-        half.rename(self.path / f"{instance}.state")
+        half.rename(self.rings / f"{instance}.state")
 
     def take_state(self, instance: str) -> dict[str, Any]:
         """The same, once."""
         try:
-            state = msgspec.msgpack.decode((self.path / f"{instance}.state").read_bytes(), type=dict[str, Any])
+            state = msgspec.msgpack.decode((self.rings / f"{instance}.state").read_bytes(), type=dict[str, Any])
         except FileNotFoundError:
             return {}
-        (self.path / f"{instance}.state").unlink()
+        (self.rings / f"{instance}.state").unlink()
         return state
 
     def last_life(self, instance: str) -> int:

@@ -50,6 +50,7 @@ class Wiring:
         self._endpoint = run.endpoint
         self._foreign = epoch.programs  # they map no memory of ours
         self._cls = cls
+        self.interrupting = {name for name, port in cls.outputs().items() if port.interrupts}  # outputs
         self._set_aside = set_aside
         self._committed = epoch.committed
         quits = {e.id for e in epoch.quits(instance.id)} if epoch.committed else ()
@@ -335,6 +336,11 @@ class Wiring:
             if lane is not None and lane.producer_life != self._life:
                 counted, in_hand = 0, -1  # it had not heard of this life yet
             queue.gone(notice.instance, notice.life, counted, in_hand)
+
+    def withdraw(self, session: str, turn: tuple[int, int]) -> None:
+        """What a session was told in turns older than this (turn, revision) is stale: queues let it go."""
+        for queue in self._queues_out:
+            queue.withdraw(session, turn)
 
     def absent(self, notice: Absent) -> Ended | None:
         """An instance has failed or was stopped: nobody waits for it. What of ours has ended with it, when it is for good."""

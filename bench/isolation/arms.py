@@ -18,12 +18,12 @@ from bench.meanwhile import meanwhile
 from bench.voice.arms import Conversing, Ours, Pipecat
 
 ALONE, NODE, NICED, KILLED = "voicegraph", "voicegraph, hog a node", "voicegraph, hog a niced node", "voicegraph, nodes killed"
-KEPT_KILLED = "voicegraph, nodes killed, at least once"
-KEPT = (
-    ("stt", "speech", "turn.utterance"),
-    ("llm", "text", "stt.text"),
-    ("tts", "text", "llm.tokens", "turn.apology"),
-)
+ONCE_KILLED = "voicegraph, nodes killed, at most once"
+ONCE: dict[str, dict[str, Any]] = {  # links by which what a process has in hand is lost with it
+    "stt": {"speech": {"from": "turn.utterance", "link": "queue", "delivery": "at_most_once"}},
+    "llm": {"text": "stt.text", "played": "sink.played"},
+    "tts": {"text": ["llm.tokens", "turn.apology"]},
+}
 THEIRS, INSIDE, BESIDE = "Pipecat", "Pipecat, hog inside", "Pipecat, hog beside"
 
 
@@ -42,14 +42,12 @@ class WithHog(Ours):
 class Killed(Ours):
     """In every turn but the first a node is killed."""
 
-    kept: bool = False  # what a node has not done yet is kept for its next life; else the links are those of the example
+    once: bool = False  # what it had not done yet is lost with it; else the links are those of the example
 
     def nodes(self, run: Path) -> dict[str, dict[str, Any]]:
         laid = super().nodes(run)
-        if self.kept:
-            for node, port, output, *others in KEPT:
-                kept = {"from": output, "link": "queue", "delivery": "at_least_once"}
-                laid.setdefault(node, {}).setdefault("in", {})[port] = [kept, *others]
+        for node, links in ONCE.items() if self.once else ():
+            laid.setdefault(node, {}).setdefault("in", {}).update(links)
         return laid
 
     @contextmanager
@@ -88,5 +86,5 @@ def arms(questions: Path) -> list[Conversing]:
         Pipecat(INSIDE, questions=questions, module="bench.isolation.pipecat_pipeline"),
         HogBeside(BESIDE, questions=questions),
         Killed(KILLED, questions=questions),
-        Killed(KEPT_KILLED, questions=questions, kept=True),
+        Killed(ONCE_KILLED, questions=questions, once=True),
     ]

@@ -36,7 +36,7 @@ def isolation(
     from platformdirs import user_cache_path
 
     from bench.interleaved import among, interleaved, show
-    from bench.isolation.arms import ALONE, INSIDE, KEPT_KILLED, KILLED, NODE, THEIRS, arms
+    from bench.isolation.arms import ALONE, INSIDE, KILLED, NODE, ONCE_KILLED, THEIRS, arms
     from bench.isolation.killing import victim
     from bench.voice.command import rows
     from bench.voice.sessions import measure, prepare
@@ -49,7 +49,7 @@ def isolation(
         runs = interleaved(chosen, rounds, partial(measure, questions=asked, keep=notes))
     show(runs, rows(), json_file)
     compare(runs)
-    for name in (KILLED, KEPT_KILLED):
+    for name in (KILLED, ONCE_KILLED):
         if name in runs:
             tell_killed(name, runs[name], [victim(turn) for turn in range(1, questions + 1)])
 
@@ -59,12 +59,12 @@ def compare(runs: dict[str, list[Session]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from bench.isolation.arms import ALONE, BESIDE, INSIDE, KEPT_KILLED, KILLED, NICED, NODE, THEIRS
+    from bench.isolation.arms import ALONE, BESIDE, INSIDE, KILLED, NICED, NODE, ONCE_KILLED, THEIRS
     from bench.isolation.figures import growth, missed, share
 
     inside = growth(runs.get(THEIRS, []), runs.get(INSIDE, []))
     table = Table("median latency", "grows by, ms", "of Pipecat's with the hog inside", "aim", "", "turns missed", "aim", "")
-    ours = ((NODE, True), (NICED, True), (KILLED, False), (KEPT_KILLED, False))
+    ours = ((NODE, True), (NICED, True), (KILLED, False), (ONCE_KILLED, False))
     for name, alone, aim in (*((name, ALONE, aim) for name, aim in ours), (BESIDE, THEIRS, False)):
         if name in runs:
             grown, lost = growth(runs.get(alone, []), runs[name]), missed(runs[name])

@@ -1,7 +1,7 @@
 """The same conversation in Pipecat, one process: `python -m bench.voice.pipecat_pipeline OPTIONS` with OPTIONS as JSON.
 
-Silero VAD, Smart Turn, Whisper, OpenAILLMService and Piper (or Kokoro) as Pipecat's documentation puts them together. Of our own
-are only the transport, for the questions come from files and nobody listens, and the observer, which sees what ours marks.
+Silero VAD, Smart Turn, Whisper, OpenAILLMService and Piper (or Kokoro) as Pipecat's documentation puts them together. Of our
+own are only the transport, for the questions come from files and nobody listens, and the observer, which sees what ours marks.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ class Parcel(msgspec.Struct, eq=False):
     kills: int = 0  # takers that died with it in hand
     receipt: Receipt | None = None  # of the message whose effect this is
     takers: list[str] = []  # who died with it
+    stale: bool = False  # nobody wants it any more
 
 
 @dataclass(slots=True, eq=False)
@@ -203,6 +204,26 @@ class Dealer:
         self._waiting.append(parcel)
         return gone
 
+    def withdraw(self, session: str, turn: tuple[int, int]) -> list[Parcel]:
+        """A session's messages of older turns are stale: what takers have of them is not given to another.
+
+        :param turn: turn and revision.
+        :returns: those that nobody has been given; they are handed back.
+        """
+
+        def older(parcel: Parcel) -> bool:
+            header = parcel.header
+            return header.session == session and header.turn > 0 and (header.turn, header.revision) < turn
+
+        for lane in self.lanes.values():
+            for parcel in filter(older, lane.held.values()):
+                parcel.stale = True
+        gone = [parcel for parcel in self._waiting if older(parcel)]
+        if gone:
+            self._waiting = deque(parcel for parcel in self._waiting if not older(parcel))
+            self._unfinished -= len(gone)
+        return gone
+
     def deal_at_once(self) -> Lane | None:
         """Put and deal a message in one step, where it need not be kept, nothing waits, and a taker is free.
 
@@ -317,14 +338,14 @@ class Dealer:
 
     def died(
         self, taker: str, counted: int | None = None, in_hand: int | None = None
-    ) -> tuple[int, list[Parcel], list[Parcel]]:
+    ) -> tuple[int, list[Parcel], list[Parcel], list[Parcel]]:
         """A taker died having counted so many messages of its lane as delivered or dropped, with one in hand (or none, -1).
 
         Where its counters could not be read (None), every message that it had not finished may have been in hand.
         Its lane starts anew, and waits for its next life's hello. What it held waits again, in its old place, where
         messages are kept; elsewhere it is lost.
 
-        :returns: how many were lost, and those to send again and to set aside.
+        :returns: how many were lost, and those to send again, to set aside, and that are stale.
         """
         lane = self.lanes[taker]
         held, sent, freed, outstanding = list(lane.held.items()), lane.sent, lane.freed, lane.outstanding
@@ -336,16 +357,19 @@ class Dealer:
             self._unpin(parcel)
         if not self._keeps:
             self._unfinished -= outstanding
-            return max(0, sent - (freed if counted is None else counted)), [], []
+            return max(0, sent - (freed if counted is None else counted)), [], [], []
         again: list[Parcel] = []
         aside: list[Parcel] = []
+        stale = [parcel for _, parcel in held if parcel.stale]
         for seq, parcel in held:
+            if parcel.stale:
+                continue
             if seq == in_hand or (in_hand is None and seq >= freed):
                 parcel.kills += 1
                 parcel.takers.append(taker)
             parcel.header.attempt += 1
             (aside if parcel.kills >= self._give_up_after else again).append(parcel)
-        self._unfinished -= len(aside)
+        self._unfinished -= len(aside) + len(stale)
         if again:
             self._waiting = deque(sorted([*again, *self._waiting], key=lambda one: one.order))
-        return 0, again, aside
+        return 0, again, aside, stale

@@ -15,7 +15,7 @@ import msgspec
 import zmq
 
 from graph.links.base import rebind, send, socket, waiting
-from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, Cells, EdgeStatistics, statistics
+from graph.links.counts import DEAD, DEPTH, DEPTH_MAX, DROPPED, RESENT, SENT, STALE, Cells, EdgeStatistics, statistics
 from graph.links.dealer import Dealer, Lane, Parcel
 from graph.links.payloads import PayloadsOut
 from graph.links.receipts import Receipt
@@ -173,15 +173,30 @@ class QueueOut:
         if isinstance(notice, Hello):
             self._hello(notice.taker, notice.life)
         elif notice.edge == self._edge_id and notice.to == self._life:
-            for parcel in self._dealer.acknowledged(notice.taker, notice.life, notice.freed, notice.done, notice.busy_us):
-                if parcel.receipt is not None:
-                    parcel.receipt.close_one()
+            self._close(self._dealer.acknowledged(notice.taker, notice.life, notice.freed, notice.done, notice.busy_us))
         self._deal()
         self.cells[DEPTH] = self._dealer.depth
         if self._closed:
             self._end_emptied()
         if self.retired:
             self._end_retired()
+
+    def withdraw(self, session: str, turn: tuple[int, int]) -> None:
+        """What a session has here of turns older than this (turn, revision) is stale: no taker is given it any more.
+
+        Only where the takers themselves would drop it.
+        """
+        if self.edge.stale:
+            stale = self._dealer.withdraw(session, turn)
+            self.cells[STALE] += len(stale)
+            self._close(stale)
+            self.cells[DEPTH] = self._dealer.depth
+
+    def _close(self, parcels: list[Parcel]) -> None:
+        """These are over and done with."""
+        for parcel in parcels:
+            if parcel.receipt is not None:
+                parcel.receipt.close_one()
 
     def retire(self) -> None:
         """The link goes: takers finish what there is, and are then told that it is all."""
@@ -251,13 +266,14 @@ class QueueOut:
         if taker not in self._sockets or life != self._dealer.lanes[taker].life:
             return
         self._lives[taker] = life
-        lost, again, aside = self._dealer.died(taker, counted, in_hand)
+        lost, again, aside, stale = self._dealer.died(taker, counted, in_hand)
         # A new socket: what is still in the old one must not reach the taker's next life.
         self._sockets.pop(taker).close(0)
         self._sockets[taker] = self._connect(taker)
         self.cells[DROPPED] += lost
         self.cells[RESENT] += len(again)
         self._keep_aside(aside)
+        self._close(stale)
         self._deal()
         self.cells[DEPTH] = self._dealer.depth
 
@@ -291,9 +307,7 @@ class QueueOut:
         if parcels:
             self.cells[DEAD] += len(parcels)
             self._set_aside(self.edge, parcels)
-        for parcel in parcels:
-            if parcel.receipt is not None:
-                parcel.receipt.close_one()
+        self._close(parcels)
 
     def _deal(self) -> None:
         for lane, parcel, seq in self._dealer.deal():

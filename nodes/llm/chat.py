@@ -67,6 +67,7 @@ class ChatNode(LlmNode, ABC):
 
     Config: ClassVar[type[NodeConfig]] = ChatConfig
     config: ChatConfig
+    repeatable = False  # sampling, or the last bit of a sum, may have it say something else
     changeable = frozenset({"system", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"})
 
     @classmethod
@@ -121,7 +122,7 @@ class ChatNode(LlmNode, ABC):
         return self._gate.waiting
 
     def snapshot(self) -> dict[str, Any]:
-        """What was said before, and what was confirmed: the history outlives the model."""
+        """What was said before, and what was confirmed: the history outlives the model, and the process."""
         past, confirmed = self._history.snapshot(), self._gate.snapshot()
         return {name: (past.get(name, []), confirmed.get(name, (0, 0))) for name in past | confirmed}
 
@@ -131,11 +132,13 @@ class ChatNode(LlmNode, ABC):
         self._gate.restore({name: confirmed for name, (_, confirmed) in state.items()})
         for session in list(past)[-1:]:  # the one that spoke last; nothing of its past is evaluated here
             self._changed(session)
+        self.runtime.keep()
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """What the user goes on with was not said so: it comes anew."""
         self._gate.withdraw(message.session, message.turn, message.revision)
-        self._history.withdraw(message.session, message.turn)
+        if self._history.withdraw(message.session, message.turn):
+            self.runtime.keep()
 
     def on_turn(self, message: Message[TurnNews]) -> Iterator[Step]:
         """Answer what waited for this."""
@@ -150,8 +153,11 @@ class ChatNode(LlmNode, ABC):
         elif body.interrupted or body.cause:
             if self._history.heard(message.session, message.turn, body.text):
                 self._changed(message.session)
-        elif self._history.is_full(message.session):
-            self._changed(message.session)
+        else:
+            if self._history.is_full(message.session):
+                self._changed(message.session)
+            return
+        self.runtime.keep()
 
     def on_partial(self, message: Message[TranscriptPartial]) -> None:
         """Evaluate the next prompt up to these words, if nothing else is to be done before the next ones come."""
@@ -186,6 +192,11 @@ class ChatNode(LlmNode, ABC):
             yield self.tokens(Token(last=True, cause=NOT_UNDERSTOOD))
             return
         self._ahead.asked(message.session)
+        known = self._history.reply_to(message.session, message.turn, said)
+        if known is not None:  # by a former life, which died before all of it was spoken
+            yield self.tokens(Token(known))
+            yield self.tokens(Token(index=1, last=True, cause="" if known.strip() else NO_WORDS))
+            return
         exchange = self._history.begin(message.session, message.turn, said)
         cause = ""
         try:
@@ -195,7 +206,8 @@ class ChatNode(LlmNode, ABC):
             self.runtime.warn(f"no reply in turn {message.turn} of session '{message.session}': {error}")
             if not exchange.pieces:
                 self._history.drop_current(message.session)
-        finally:
+        finally:  # also where it was interrupted
+            self.runtime.keep()
             self._spent_tokens.add(message, len(exchange.pieces))
             self._go_on_after(IDLE_NS)
         tokens, wasted = len(exchange.pieces), self._spent_tokens.in_vain(message)

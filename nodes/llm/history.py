@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Literal, TypeAlias, TypedDict
 
 SESSIONS_REMEMBERED = 1000
 CUT_OFF = "…"  # how the model is shown that a reply of its own broke off
+
+
+Known: TypeAlias = tuple[int, str, str, bool, bool]
+"""An exchange as plain data: turn, said, reply, finished, begun."""
 
 
 class ChatMessage(TypedDict):
@@ -51,47 +55,65 @@ class History:
         self._sessions: OrderedDict[str, deque[Exchange]] = OrderedDict()
 
     def begin(self, session: str, turn: int, said: str) -> Exchange:
-        """Open the current exchange, to which the caller adds the reply. A revision of the last turn takes its place."""
+        """Open the current exchange, to which the caller adds the reply.
+
+        What is known of the turn already, of an earlier revision or of a life that died with it, gives way.
+        """
         exchanges = self._sessions.setdefault(session, deque(maxlen=self._most_exchanges))
         self._sessions.move_to_end(session)
         if len(self._sessions) > self._most_sessions:
             self._sessions.popitem(last=False)
-        if turn and exchanges and exchanges[-1].turn == turn:
-            exchanges.pop()
-        exchanges.append(Exchange(turn, said))
+        former = self._of(session, turn)
+        if former is not None:
+            exchanges.remove(former)
+        exchanges.append(Exchange(turn, said, begun=former is not None and former.begun))
         return exchanges[-1]
 
-    def withdraw(self, session: str, turn: int) -> None:
+    def _of(self, session: str, turn: int) -> Exchange | None:
+        """The exchange of a turn; 0 is none."""
+        return next((one for one in self._sessions.get(session, ()) if turn and one.turn == turn), None)
+
+    def reply_to(self, session: str, turn: int, said: str) -> str | None:
+        """The whole reply, where this was replied to in this turn already."""
+        exchange = self._of(session, turn)
+        return exchange.reply if exchange is not None and exchange.finished and exchange.said == said else None
+
+    def withdraw(self, session: str, turn: int) -> bool:
         """The user goes on in this turn, or it failed: what was understood of it so far, and the reply to that, was never said.
 
         Unless the reply was already being heard.
+
+        :returns: whether anything has changed by that.
         """
-        exchanges = self._sessions.get(session)
-        if turn and exchanges and exchanges[-1].turn == turn and not exchanges[-1].begun:
-            exchanges.pop()
+        exchange = self._of(session, turn)
+        if exchange is None or exchange.begun:
+            return False
+        self._sessions[session].remove(exchange)
+        return True
 
     def begins(self, session: str, turn: int) -> None:
         """The reply in a turn is being heard."""
-        for exchange in self._sessions.get(session, ()):
-            if turn and exchange.turn == turn:
-                exchange.begun = True
+        exchange = self._of(session, turn)
+        if exchange is not None:
+            exchange.begun = True
 
     def heard(self, session: str, turn: int, reply: str) -> bool:
         """Of the reply in a turn no more was heard than this. False where that turn is not remembered."""
-        found = [exchange for exchange in self._sessions.get(session, ()) if turn and exchange.turn == turn]
-        for exchange in found:
-            exchange.pieces[:], exchange.finished = [reply], False
-        return bool(found)
+        exchange = self._of(session, turn)
+        if exchange is None:
+            return False
+        exchange.pieces[:], exchange.finished = [reply], False
+        return True
 
-    def snapshot(self) -> dict[str, list[tuple[int, str, str, bool]]]:
-        """By session its exchanges as (turn, said, reply, finished), for `restore`."""
-        return {name: [(e.turn, e.said, e.reply, e.finished) for e in past] for name, past in self._sessions.items()}
+    def snapshot(self) -> dict[str, list[Known]]:
+        """By session its exchanges, for `restore`."""
+        return {name: [(e.turn, e.said, e.reply, e.finished, e.begun) for e in past] for name, past in self._sessions.items()}
 
-    def restore(self, state: Mapping[str, Iterable[tuple[int, str, str, bool]]]) -> None:
+    def restore(self, state: Mapping[str, Iterable[Known]]) -> None:
         """Go on with sessions that another had."""
         for name, exchanges in state.items():
             past = self._sessions[name] = deque(maxlen=self._most_exchanges)
-            past.extend(Exchange(turn, said, [reply], finished) for turn, said, reply, finished in exchanges)
+            past.extend(Exchange(turn, said, [reply], finished, begun) for turn, said, reply, finished, begun in exchanges)
         while len(self._sessions) > self._most_sessions:
             self._sessions.popitem(last=False)
 

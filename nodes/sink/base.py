@@ -15,6 +15,7 @@ from nodes.gate import Gate
 from nodes.kinds import AudioFrame, Played, ReplyBegins
 from nodes.marks import PLAYED
 from nodes.sink.heard import Stretch
+from nodes.sink.received import Received
 from nodes.sink.unfinished import Unfinished
 from nodes.tts.base import Spoken
 from nodes.turn.base import TURN_NEWS, Interrupt, TurnDismissed, TurnNews, TurnOnTrial
@@ -61,6 +62,7 @@ class SinkNode(Node):
         super().__init__(config, runtime)
         self._gate = Gate()
         self._on_trial: set[str] = set()  # sessions whose reply waits until it is known whether it was interrupted
+        self._received = Received()
         self._unfinished = Unfinished()
         self._begun: tuple[str, int, int] = ("", 0, 0)  # the reply that was told of last
 
@@ -94,7 +96,7 @@ class SinkNode(Node):
             self._go_on(message.session)
 
     def on_audio(self, message: Message[AudioFrame | Spoken]) -> Iterator[Step]:
-        if not self.runtime.connected("turn") or self._gate.passes(message):
+        if self._received.news(message) and (not self.runtime.connected("turn") or self._gate.passes(message)):
             yield from self._heard(message)
 
     def on_turn(self, message: Message[TurnNews]) -> Iterator[Step]:
@@ -109,6 +111,7 @@ class SinkNode(Node):
 
     def on_interrupt(self, message: Message[Interrupt]) -> Iterator[Step]:
         self._gate.withdraw(message.session, message.turn, message.revision)
+        self._received.cut(message.session, message.turn, message.revision)
         self._unfinished.cut(message.session, message.turn, message.revision)
         yield from self.cut(message)
         self._go_on(message.session)

@@ -70,6 +70,11 @@ class Clauses:
                 self._soonest += SOONEST
         return clauses
 
+    @property
+    def rest(self) -> str:
+        """What is not yet known to be a clause."""
+        return self._rest
+
     def flush(self) -> list[str]:
         """The text has ended: what is left of it."""
         rest, self._rest, self._soonest = self._rest, "", SOONEST

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pydantic import Field
@@ -19,6 +19,7 @@ from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
 from nodes.tts.background import Background, EngineFailed
 from nodes.tts.base import Sentence, Spoken, TtsNode
+from nodes.tts.reply import Reply
 from nodes.turn.base import Interrupt, TurnNews
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # The pauses that kokoro-onnx puts after its batches (Kokoro.create, 0.6): engines leave 0 to 0.5 s, whatever the mark.
 SENTENCE_PAUSE_MS = 250
 CLAUSE_PAUSE_MS = 100
+
+SESSIONS_REMEMBERED = 1000
 
 
 class SpeechConfig(NodeConfig):
@@ -55,17 +58,6 @@ class Voice(Protocol):
         """Make a synthesis that is running in its thread raise soon, if the engine can."""
 
 
-@dataclass(slots=True)
-class _Reply:
-    """What a turn's reply has come to."""
-
-    turn: int
-    revision: int
-    clauses: Clauses
-    begun: bool = False
-    start: int = 0  # samples sent
-
-
 class SpeechNode(TtsNode):
     """Base of the voices: a subclass says how its engine is loaded."""
 
@@ -77,7 +69,7 @@ class SpeechNode(TtsNode):
 
     def __init__(self, config: NodeConfig, runtime: Runtime) -> None:
         super().__init__(config, runtime)
-        self._replies: dict[str, _Reply] = {}
+        self._replies: OrderedDict[str, Reply] = OrderedDict()  # by session, the last one
         self._gate = Gate(runtime.now_ns())
 
     @abstractmethod
@@ -104,15 +96,21 @@ class SpeechNode(TtsNode):
             self._background.close()
 
     def in_turn(self) -> Collection[str]:
-        """A reply is spoken to its end by the voice that began it, or holds it back."""
-        return {*self._replies, *self._gate.waiting}
+        """What waits for its turn to be confirmed is spoken by whoever has it."""
+        return self._gate.waiting
 
     def snapshot(self) -> dict[str, Any]:
-        """What was confirmed."""
-        return self._gate.snapshot()
+        """How far each reply was spoken, and what was confirmed: whoever comes after this voice, or process, goes on there."""
+        replies = {name: reply.snapshot() for name, reply in self._replies.items()}
+        confirmed = self._gate.snapshot()
+        return {name: (replies.get(name), confirmed.get(name, (0, 0))) for name in replies | confirmed}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self._gate.restore(state)
+        for name, (known, _) in state.items():
+            if known is not None:
+                self._replies[name] = Reply.restored(known, self._new_clauses())
+        self._gate.restore({name: confirmed for name, (_, confirmed) in state.items()})
+        self.runtime.keep()
 
     def on_interrupt(self, message: Message[Interrupt]) -> None:
         """Drop the text of older turns that was not spoken yet."""
@@ -134,43 +132,56 @@ class SpeechNode(TtsNode):
     def _say(self, message: Message[Token | Sentence | Text]) -> Iterator[Step]:
         body = message.body
         if isinstance(body, Text):  # stands for itself: no part of the reply that may be under way
-            reply, last = self._new_reply(message), True
-            clauses = [*reply.clauses.feed(body.text), *reply.clauses.flush()]
+            reply, last = Reply(message.turn, message.revision, self._new_clauses()), True
+            reply.due = [*reply.clauses.feed(body.text), *reply.clauses.flush()]
         else:
             known, last = self._reply(message), body.last
             if known is None:
                 return
             reply = known
-            clauses = [*reply.clauses.flush(), body.text] if isinstance(body, Sentence) else reply.clauses.feed(body.text)
-            if last:
-                clauses += reply.clauses.flush()
+            if isinstance(body, Sentence):
+                reply.due += [*reply.clauses.flush(), body.text]
+            else:
+                reply.take(body, message.run)
         finished = False
         try:
-            for clause in clauses:
-                yield from self._speak(reply, clause)
+            while reply.due:
+                yield from self._speak(reply, reply.due[0])
+                del reply.due[0]
+                self.runtime.keep()
             if last:
                 cause = body.cause if isinstance(body, Token) else ""
                 silent = "" if reply.start else NO_SOUND if reply.begun else NOTHING_TO_SAY
                 yield self.audio(Spoken(last=True, cause=cause or silent))
-            finished = not last
+            finished = True
         finally:  # complete, or interrupted in the middle: of this reply nothing more is said
+            reply.over = last
             if not finished and self._replies.get(message.session) is reply:
                 del self._replies[message.session]
+            self.runtime.keep()  # before the message counts as done
 
-    def _new_reply(self, message: Message[Any]) -> _Reply:
-        return _Reply(message.turn, message.revision, self._clauses.Clauses(self.voice.language, hurry=self.config.hurry))
+    def _new_clauses(self) -> Clauses:
+        return self._clauses.Clauses(self.voice.language, hurry=self.config.hurry)
 
-    def _reply(self, message: Message[Any]) -> _Reply | None:
-        """The reply that a message belongs to; None if a newer turn's has begun. A new turn's takes the place of the old."""
+    def _reply(self, message: Message[Any]) -> Reply | None:
+        """The reply that a message belongs to; None if that is over, or a newer turn's has begun. A new one takes the place of
+        the old."""
         turn = (message.turn, message.revision)
-        reply = self._replies.get(message.session)
+        reply, body = self._replies.get(message.session), message.body
         if reply is not None and message.turn and turn < (reply.turn, reply.revision):
             return None
+        if reply is not None and reply.over and turn == (reply.turn, reply.revision):
+            if message.turn and isinstance(body, Token) and reply.repeats(body, message.run):
+                return None
+            reply = None
         if reply is None or turn != (reply.turn, reply.revision):
-            reply = self._replies[message.session] = self._new_reply(message)
+            reply = self._replies[message.session] = Reply(*turn, self._new_clauses())
+            self._replies.move_to_end(message.session)
+            if len(self._replies) > SESSIONS_REMEMBERED:
+                self._replies.popitem(last=False)
         return reply
 
-    def _speak(self, reply: _Reply, clause: str) -> Iterator[Step]:
+    def _speak(self, reply: Reply, clause: str) -> Iterator[Step]:
         text = self._speakable(clause)
         if not text:
             return

@@ -92,4 +92,4 @@ class TurnNode(Node):
     turn = Output(*TURN_NEWS)
     utterance = Output(Utterance)
     apology = Output(Text, doc="for the voice: what is said where a turn has failed")
-    interrupt = Output(Interrupt)
+    interrupt = Output(Interrupt, interrupts=True)

@@ -39,11 +39,15 @@ class Session:
         self.warned = False  # of frames that cannot be heard
         self.due_ns = 0  # when a reply that did not come until then is given up; 0: none is awaited
         self.failed = 0  # the turn that failed last
+        self.sorry_for = 0  # the turn whose apology is not heard yet
+        self.told_ns = 0  # when the VAD told something last
+        self.listens_until_ns = 0  # when it is looked whether the VAD still lives; 0: no turn is open
         self._judge = judge
         self._max_turn = samples(max_turn_ms)
         self._audio = RecentAudio(samples(max_turn_ms + VAD_LAG_MS))
         self._former_end = 0  # of the audio before its source was started again, until a new event comes
         self._waiting: deque[tuple[SpeechEvent, int]] = deque()
+        self._given_up_to = 0  # where the audio had come to when the VAD was given up
 
     @property
     def open(self) -> bool:
@@ -77,7 +81,9 @@ class Session:
         """Take in a speech event."""
         if self._audio.end + SAMPLE_RATE_HZ < event.at <= self._former_end:
             return  # of the source's former life, which is over
-        self._former_end = 0
+        if event.at < self._given_up_to:
+            return  # late: that is over
+        self._former_end = self._given_up_to = 0
         self._waiting.append((event, origin_ns))
         yield from self._proceed()
 
@@ -87,6 +93,16 @@ class Session:
             yield from self._decide(*self._waiting.popleft())
         yield from self._decide(SpeechEnded(self._audio.end, silence_ms=0), self.origin_ns)
         yield from self.taking.finish()
+
+    def without_vad(self, quiet_ms: int) -> Iterator[Decision]:
+        """The VAD is silent: the open turn is over if the audio has been quiet for so long, or there is no more of it."""
+        taking, audio = self.taking, self._audio
+        loud = last_loud(audio.samples(taking.begin, audio.end))
+        at = max(taking.begin, audio.begin) + (0 if loud is None else loud + 1)
+        if audio.end - at >= samples(quiet_ms):
+            yield from self._decide(SpeechEnded(at, (audio.end - at) * 1000 // SAMPLE_RATE_HZ), self.origin_ns)
+            yield from taking.finish()
+            self._given_up_to = audio.end
 
     def spoken(self) -> Spoken | None:
         """What was said in the turn that was just confirmed; None when its audio never came."""

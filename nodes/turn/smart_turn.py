@@ -84,6 +84,13 @@ class SmartTurnConfig(NodeConfig):
         le=600,
         description="from the end of a turn until its reply is heard, or the turn has failed; 0: any time; needs `played`",
     )
+    vad_within_s: float = Field(
+        5,
+        ge=0,
+        le=600,
+        description="in an open turn, without a word from the VAD though nothing loud is heard: it hangs, and the turn ends"
+        " without it; or after max_turn_s, whatever is heard; 0: never",
+    )
     apology: str = Field(
         "", description='what is said where a turn has failed, such as "Sorry, that did not work."; empty: nothing'
     )
@@ -157,11 +164,15 @@ class SmartTurn(TurnNode):
         """Decide, or wait for the audio that the event speaks of."""
         session = self._sessions.of(message.session)
         yield from self._hear(message.session, session, session.hear_event(message.body, message.origin_ns))
+        session.told_ns = self.runtime.now_ns()
+        self._listen(session, self.config.vad_within_s)
 
     def on_played(self, message: Message[ReplyBegins | Played]) -> Iterator[Step]:
         """The reply to a turn is heard: the turn is over for good, or it has failed."""
         session, body = self._sessions.of(message.session), message.body
         taking = session.taking
+        if message.turn == session.sorry_for:
+            session.sorry_for = 0
         if isinstance(body, Played):
             taking.reply_ends(message.turn)
             cause = body.cause or ("" if body.samples or body.interrupted else NOTHING_TO_SAY)
@@ -181,16 +192,33 @@ class SmartTurn(TurnNode):
         yield from self._tell(message.session, session, iter(decisions), body.text)
 
     def on_due(self) -> Iterator[Step]:
-        """Give up the replies that did not come in time."""
+        """Give up the replies that did not come in time, and VADs that tell nothing any more."""
         now_ns = self.runtime.now_ns()
         for name, session in self._sessions.items():
             taking = session.taking
+            if 0 < session.listens_until_ns <= now_ns:
+                yield from self._without_vad(name, session, (now_ns - session.told_ns) / 1e9)
             if session.due_ns and session.due_ns <= now_ns:
                 session.due_ns = 0
                 if taking.waits:
                     cause = f"{NOT_HEARD} within {self.config.reply_within_s:g} s"
                     yield from self._fail(name, session, taking.turn, taking.revision, cause)
-        self.due_ns = min((session.due_ns for session in self._sessions.values() if session.due_ns), default=0)
+        due = (ns for session in self._sessions.values() for ns in (session.due_ns, session.listens_until_ns) if ns)
+        self.due_ns = min(due, default=0)
+
+    def _listen(self, session: Session, seconds: float) -> None:
+        """Look after so long whether the VAD still tells what is heard in the open turn."""
+        listens = session.taking.open and self.config.vad_within_s
+        session.listens_until_ns = self.runtime.now_ns() + round(seconds * 1e9) if listens else 0
+        self.due_ns = min(filter(None, (self.due_ns, session.listens_until_ns)), default=0)
+
+    def _without_vad(self, name: str, session: Session, silent_s: float) -> Iterator[Step]:
+        patient = silent_s < self.config.max_turn_s
+        yield from self._tell(name, session, session.without_vad(round(self.config.vad_within_s * 1000) if patient else 0))
+        if not session.taking.open:
+            told = f"the VAD has told nothing for {silent_s:.0f} s"
+            self.runtime.warn(f"turn {session.taking.turn} of session '{name}' is ended without it: {told}")
+        self._listen(session, 1)
 
     def drain(self) -> Iterator[Step]:
         """Confirm the turns that are still open."""
@@ -202,6 +230,9 @@ class SmartTurn(TurnNode):
         yield from self._tell(name, session, decisions)
         if session.taking.turn > turn:
             self.runtime.keep()  # a next life that counted anew would be behind what all others were told
+            if session.sorry_for:  # it is too late for that, where the voice has only died
+                session.sorry_for = 0
+                yield self.interrupt(Interrupt("goes on"), **_about(name, session))
         yield from self._forget()
 
     def _forget(self) -> Iterator[Step]:
@@ -245,6 +276,7 @@ class SmartTurn(TurnNode):
             about = _about(name, session)
             yield self.turn(TurnFailed(cause), **about)
             if self.config.apology and cause not in QUIET:
+                session.sorry_for = turn
                 yield self.apology(Text(self.config.apology), **about)
 
     def _say(self, name: str, session: Session, spoken: Spoken | None, on_trial: bool = False) -> Iterator[Step]:

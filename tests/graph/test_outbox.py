@@ -28,6 +28,11 @@ class _Links:
         self.queues_out = {"out": [self.plain.out, self.kept.out]}
         self.streams_out = self.stream.out
         self.queues_in = None
+        self.interrupting: set[str] = set()
+        self.withdrawn: list[tuple[str, tuple[int, int]]] = []
+
+    def withdraw(self, session: str, turn: tuple[int, int]) -> None:
+        self.withdrawn.append((session, turn))
 
     def acknowledge(self) -> None:
         """Nothing is held back."""
@@ -70,3 +75,13 @@ def test_what_is_too_long_is_not_sent_and_told_once_a_second(links: _Links) -> N
         outbox.send(Outgoing("out", Number(1), bytes(100)), None)
     assert told == ["a message is not sent (the last, on 'out': 104 bytes are more than max_message, 100)"]
     assert links.plain.out.statistics().sent == 0
+
+
+def test_what_a_node_says_on_an_interrupting_output_makes_stale_what_it_had_said_itself(links: _Links) -> None:
+    outbox = Outbox("dst", links, Origin("dst"), MAX_MESSAGE, Inbox(lambda arrival: None), lambda: None, print)  # type: ignore[arg-type]
+    links.queues_out = {}
+    outbox.send(Outgoing("out", Number(1), session="anna", turn=1), None)
+    assert links.withdrawn == []
+    links.interrupting = {"out"}
+    outbox.send(Outgoing("out", Number(1), session="anna", turn=1, revision=1), None)
+    assert links.withdrawn == [("anna", (1, 1))]

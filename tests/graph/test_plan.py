@@ -16,6 +16,7 @@ from graph.registry import Registry
 from graph.spec import read_spec
 from graph.yaml_text import parse
 
+ROOT = Path(__file__).parents[2]
 SAMPLES = Registry({f"s.{c.lower()}": f"tests.graph.sample_nodes:{c}" for c in ("Source", "Double", "Print", "Watch")})
 
 
@@ -118,6 +119,15 @@ nodes:
   c: {use: s.double, in: {numbers: {from: b.doubled, link: queue}}}
 """
         assert [e.id for e in plan(loop).edges if e.feedback] == ["c.doubled->b.numbers"]
+
+    def test_in_the_shipped_graph_stages_drop_what_is_stale_and_are_told_what_was_heard(self) -> None:
+        tree, problems = parse((ROOT / "pipelines.yaml").read_text(), "pipelines.yaml")
+        shipped = build(read_spec(tree, "pipelines.yaml", problems), Registry.installed())
+        kept = ["turn.utterance->stt.speech", "stt.text->llm.text", "llm.tokens->tts.text", "turn.apology->tts.text"]
+        queues = [edge for edge in shipped.edges if edge.link == "queue"]
+        assert sorted(edge.id for edge in queues if edge.delivery == "at_least_once") == sorted(kept)
+        assert sorted(edge.id for edge in queues if edge.stale) == sorted(kept)
+        assert [edge.id for edge in queues if not edge.stale] == ["sink.played->llm.played"], "it tells of turns that are over"
 
 
 @st.composite

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from nodes.turn.base import Utterance
 
 RATE_HZ = 24_000
 LATE_NS = 120_000_000_000
+SLOW_NS = 2_000_000_000
 SENTENCES = 6  # of a reply
 SENTENCE_S = 0.4
 
@@ -39,6 +41,10 @@ class Transcriber(SttNode):
         text = f"question {message.turn}"
         if message.turn == 1 and self.config.trouble == "late":
             yield Until(self.runtime.now_ns() + LATE_NS)
+        if message.turn == 1 and self.config.trouble == "slow":
+            yield Until(self.runtime.now_ns() + SLOW_NS)
+        if message.turn == 1 and self.config.trouble == "dies":
+            os._exit(1)
         if message.turn == 1 and self.config.trouble == "empty":
             text = ""
         if message.body.on_trial:
@@ -66,6 +72,10 @@ class Model(ChatNode):
         trouble = self.config.trouble if said == "question 1" else ""
         if trouble == "error":
             raise CompletionError("out of memory")
+        if trouble == "dies":
+            os._exit(1)
+        if trouble == "thinks":
+            time.sleep(SLOW_NS / 1e9)
         while trouble == "late" and not completion.cancelled:
             time.sleep(0.01)
         for number in range(0 if trouble == "nothing" else SENTENCES):
@@ -103,6 +113,8 @@ class Voice(SpeechNode):
             trouble = self._trouble if "question 1" in text else ""
             if trouble == "broken":
                 raise RuntimeError("no more memory")
+            if trouble == "dies":
+                os._exit(1)
             if trouble == "slow":
                 time.sleep(SENTENCE_S)
             if trouble != "mute":

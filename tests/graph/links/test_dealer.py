@@ -16,6 +16,7 @@ from graph.plan import Edge
 from .ends import Number
 
 SESSIONS = ["anna", "ben", "cleo"]
+TURNS = st.tuples(st.integers(0, 2), st.integers(0, 1))  # with their revisions
 picks = st.integers(0, 2**16)
 
 
@@ -60,6 +61,8 @@ class Dealing(RuleBasedStateMachine):
         self.ordered = self.edge.order == "session"
         self.tracks = self.keeps or self.ordered
         self.session: dict[int, str] = {}
+        self.turn: dict[int, tuple[int, int]] = {}
+        self.stale: set[int] = set()
         self.waiting: list[int] = []
         self.kills: dict[int, int] = {}
         self.ended: dict[int, str] = {}  # messages that are done, dropped, lost or set aside
@@ -76,15 +79,16 @@ class Dealing(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- the producer
 
-    @rule(session=st.sampled_from(SESSIONS), at_once=st.booleans())
-    def put(self, session: str, at_once: bool) -> None:
+    @rule(session=st.sampled_from(SESSIONS), at_once=st.booleans(), turn=TURNS)
+    def put(self, session: str, at_once: bool, turn: tuple[int, int]) -> None:
         full = self.dealer.full
         assert full == (self.unfinished >= self.edge.depth)
         if full and self.edge.when_full == "block":
             return
         n = len(self.session)
-        self.session[n] = session
-        parcel = Parcel(Header(PROTOCOL, "test.number", "out", "src", 0, session=session), Number(n), b"")
+        self.session[n], self.turn[n] = session, turn
+        header = Header(PROTOCOL, "test.number", "out", "src", 0, session, *turn)
+        parcel = Parcel(header, Number(n), b"")
         lane = self.dealer.deal_at_once() if at_once else None
         if lane is not None:
             assert not full
@@ -119,6 +123,17 @@ class Dealing(RuleBasedStateMachine):
             assert {self.session[n] for n in self.waiting} <= {
                 self.session[n] for t in self.takers.values() for n in self.held(t)
             }
+
+    @rule(session=st.sampled_from(SESSIONS), turn=TURNS)
+    def withdraw(self, session: str, turn: tuple[int, int]) -> None:
+        """Turn 0 is none, and never stale."""
+        older = {n for n in self.session if self.session[n] == session and (0, 9) < self.turn[n] < turn}
+        waited = [n for n in self.waiting if n in older]
+        assert list(map(number, self.dealer.withdraw(session, turn))) == waited
+        self.waiting = [n for n in self.waiting if n not in older]
+        self.ended.update(dict.fromkeys(waited, "dropped"))
+        if self.tracks:
+            self.stale |= {n for taker in self.takers.values() for n in self.held(taker)} & older
 
     def _check(self, lane: Lane, n: int, seq: int) -> None:
         taker = self.takers[lane.taker]
@@ -197,10 +212,14 @@ class Dealing(RuleBasedStateMachine):
             return
         in_hand = -1 if taker.in_hand is None else taker.in_hand
         held = self.held(taker)
-        lost, again, aside = self.dealer.died(taker.name, *((taker.counted, in_hand) if known else ()))
+        lost, again, aside, stale = self.dealer.died(taker.name, *((taker.counted, in_hand) if known else ()))
         taker.present = False
         if self.keeps:
             assert lost == 0
+            withdrawn = [n for n in held if n in self.stale]
+            assert sorted(map(number, stale)) == sorted(withdrawn), "nobody else is given it"
+            self.ended.update(dict.fromkeys(withdrawn, "stale"))
+            held = [n for n in held if n not in self.stale]
             self._blame(taker, held, in_hand if known else None)
             given_up = [n for n in held if self.kills.get(n, 0) >= self.edge.give_up_after]
             assert sorted(map(number, aside)) == sorted(given_up)
@@ -209,7 +228,7 @@ class Dealing(RuleBasedStateMachine):
             self.ended.update(dict.fromkeys(given_up, "aside"))
             self.waiting = sorted([*self.waiting, *(set(held) - set(given_up))])
         else:
-            assert (again, aside) == ([], [])
+            assert (again, aside, stale) == ([], [], [])
             counted = taker.counted if known else taker.told_freed
             assert lost == len(taker.dealt) - counted
             self.plain_lost += lost

@@ -7,6 +7,7 @@ import pytest
 
 from graph.links.base import Arrival, Ended, send
 from graph.links.dealer import WINDOW_MAX
+from graph.links.receipts import Receipt
 from graph.message import Cause, encode_header, now_ns
 
 from .ends import MAX_MESSAGE, Number, QueueEnds, counted, header, numbers, until
@@ -209,4 +210,49 @@ def test_what_was_on_its_way_to_a_former_life_is_passed_over(tmp_path: Path) -> 
     until(lambda: len(ends.got[0]) == 5, ends.serve)
     assert ends.numbers(0) == list(range(5)), "it neither arrives nor makes the others seem late"
     assert (counted(ends.routes[0]).rejected, counted(ends.routes[0]).dropped) == (0, 0)
+    ends.close()
+
+
+def test_what_is_stale_is_not_given_to_the_next_life_of_a_taker(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, depth=4, delivery="at_least_once", stale=True)
+    ends.connect()
+    closed: list[Receipt] = []
+
+    def said(n: int, turn: int) -> None:
+        one = header()
+        one.turn = turn
+        assert ends.out.push(one, Number(n), b"", Receipt(Cause("src", n, 0), closed.append))
+
+    said(0, turn=1)
+    said(1, turn=2)
+    until(lambda: len(ends.got[0]) == 2, ends.serve)
+    ends.out.gone("dst.0", 0, 1, 0)  # with the first in hand
+    said(2, turn=1)
+    ends.out.withdraw("default", (2, 0))
+    assert sorted(one.cause.number for one in closed) == [0, 2]
+    ends.takers[0].close()
+    ends.takers[0] = ends.taker(ends.instances[0], life=1)
+    ends.takers[0].add(ends.routes[0], [("src", f"ipc://{tmp_path}/src.credit")])
+    ends.got[0].clear()
+    ends.takers[0].greet()
+    until(lambda: ends.got[0], ends.serve)
+    assert ends.numbers(0) == [1]
+    assert (counted(ends.out).resent, counted(ends.out).stale) == (2, 2)
+    ends.out.withdraw("default", (3, 0))  # its taker has it, and drops it itself
+    assert ends.out.statistics().depth == 1
+    ends.out.gone("dst.0", 1, 0, -1)
+    assert sorted(one.cause.number for one in closed) == [0, 1, 2]
+    assert ends.out.finished
+    ends.close()
+
+
+def test_who_is_not_told_of_interruptions_is_given_all(tmp_path: Path) -> None:
+    ends = QueueEnds(tmp_path, delivery="at_least_once")
+    one = header()
+    one.turn = 1
+    assert ends.out.push(one, Number(0), b"")
+    ends.out.withdraw("default", (2, 0))
+    ends.connect()
+    until(lambda: ends.got[0], ends.serve)
+    assert ends.numbers(0) == [0]
     ends.close()

@@ -136,3 +136,39 @@ def test_a_turn_that_fails_after_some_of_its_reply_was_heard_is_remembered_so_fa
     history.begins("nobody", 1)
     history.begin("s", 2, "Go on.")
     assert contents(history, "s") == ["Count.", "One, two,…", "Go on."]
+
+
+def test_a_turn_that_is_begun_again_is_there_once_and_what_was_heard_of_it_is_known() -> None:
+    history = History(8)
+    replied(history, "s", 1, "Count.", "One, two.")
+    history.begins("s", 1)
+    replied(history, "s", 2, "And on.", "Three.")
+    history.begin("s", 1, "Count.").pieces.append("One")
+    assert not history.withdraw("s", 1), "something of its reply was heard"
+    assert history.withdraw("s", 2)
+    assert not history.withdraw("s", 2)
+    history.begin("s", 3, "Stop.")
+    assert contents(history, "s") == ["Count.", "One…", "Stop."]
+
+
+def test_a_reply_that_is_whole_is_known_by_its_turn_and_what_it_replies_to() -> None:
+    history = History(8)
+    replied(history, "s", 1, "Count.", "One, two.")
+    replied(history, "s", 0, "Typed.", "Read.")
+    history.begin("s", 2, "And on.").pieces.append("Three")
+    assert history.reply_to("s", 1, "Count.") == "One, two."
+    assert history.reply_to("s", 1, "Count to ten.") is None
+    assert history.reply_to("s", 2, "And on.") is None, "it is not whole"
+    assert history.reply_to("s", 0, "Typed.") is None, "that is no turn"
+    assert history.reply_to("nobody", 1, "Count.") is None
+
+
+def test_whoever_goes_on_knows_the_same() -> None:
+    history, heir = History(8), History(8)
+    replied(history, "s", 1, "Count.", "One, two.")
+    history.begins("s", 1)
+    replied(history, "s", 2, "And on.", "Three.")
+    heir.restore(history.snapshot())
+    assert heir.snapshot() == history.snapshot()
+    assert not heir.withdraw("s", 1)
+    assert heir.withdraw("s", 2)

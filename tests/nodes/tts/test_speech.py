@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph.message import Message
+from graph.message import PROTOCOL, Cause, Header, Message
 from graph.testing import Harness, Sent
 from nodes import marks
 from nodes.causes import NO_SOUND, NOTHING_TO_SAY
@@ -177,3 +177,46 @@ def test_who_could_not_speak_at_all_says_why_and_passes_on_what_it_was_told(humm
     for turn, (text, cause) in enumerate([("", "no model"), ("Half a", "it fell")], 3):
         hummer.feed("text", Token(text), turn=turn)
         assert hummer.feed("text", Token(last=True, cause=cause), turn=turn)[-1].body == Spoken(last=True, cause=cause)
+
+
+def next_life(hummer: Harness[Hummer]) -> Harness[Hummer]:
+    made = Harness(Hummer)
+    made.node.restore(hummer.kept)
+    assert made.kept == hummer.kept, "it may die before anything new has come"
+    made.node.voice.said.clear()
+    return made
+
+
+def test_a_voice_that_is_started_again_goes_on_in_the_middle_of_a_reply(hummer: Harness[Hummer]) -> None:
+    sent = tokens(hummer, "It is so. And", " that", last=False, turn=1)
+    with next_life(hummer) as heir:
+        assert heir.feed("text", Token(" that", 1), turn=1) == [], "it was not known to be done"
+        rest = heir.feed("text", Token(" is all.", 2, last=True), turn=1)
+        assert [s.text for s in spoken(rest)] == ["And that is all.", ""]
+        assert frames(rest)[0].body.start == len(frames(sent)) * FRAME
+        assert heir.marks == [], "the first clause was spoken long ago"
+        with next_life(heir) as third:
+            assert third.feed("text", Token(" is all.", 2, last=True), turn=1) == []
+            assert [s.text for s in spoken(tokens(third, "Next.", turn=2))] == ["Next.", ""]
+
+
+def test_a_voice_that_dies_in_the_middle_of_a_clause_begins_that_again(hummer: Harness[Hummer]) -> None:
+    first = tokens(hummer, "It is so. And", last=False, turn=1)
+    steps = hummer.stream("text", Token(" on. Then", 1), turn=1)
+    assert isinstance(next(steps).body, AudioFrame)
+    with next_life(hummer) as heir:
+        rest = heir.feed("text", Token(" on. Then", 1), turn=1)
+    assert [s.text for s in spoken(rest)] == ["And on."]
+    assert frames(rest)[0].body.start == len(frames(first)) * FRAME
+    steps.close()  # type: ignore[attr-defined]
+
+
+def test_a_language_model_that_begins_again_is_not_heard_again(hummer: Harness[Hummer]) -> None:
+    tokens(hummer, "It is so. And", last=False, turn=1)
+    again = Header(PROTOCOL, "token", "tokens", "llm", 0, cause=Cause("turn", 0, 0, 1))
+    assert hummer.feed("text", Token("It is so. And that"), turn=1, header=again) == []
+    end = hummer.feed("text", Token(" is all.", 1, last=True), turn=1, header=again)
+    assert [s.text for s in spoken(end)] == ["And that is all.", ""]
+    later = Header(PROTOCOL, "token", "tokens", "llm", 0, cause=Cause("turn", 0, 0, 2))
+    assert hummer.feed("text", Token("It is so. And that is all."), turn=1, header=later) == []
+    assert hummer.feed("text", Token(index=1, last=True), turn=1, header=later) == []

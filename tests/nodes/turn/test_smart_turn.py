@@ -363,3 +363,61 @@ def test_what_became_of_a_revision_that_was_withdrawn_is_no_news() -> None:
             (Interrupt, 1, 2),
             (TurnFailed, 1, 2),
         ]
+
+
+def sound(level: int, seconds: float, begin: float = 0) -> list[Fed]:
+    """Audio as loud as that, from so many seconds on."""
+    samples = np.full(512, level, "<i2").tobytes()
+    span = range(-int(begin * RATE_HZ) // 512 * -512, int((begin + seconds) * RATE_HZ), 512)
+    return [("audio", AudioFrame(RATE_HZ, n), samples, n) for n in span]
+
+
+def fed(turn: Harness[SmartTurn], feed: list[Fed]) -> None:
+    for port, body, payload, origin_ns in feed:
+        turn.feed(port, body, payload, origin_ns=origin_ns)
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_a_turn_ends_without_a_vad_that_tells_nothing_any_more(pause: bool) -> None:
+    with Harness(SmartTurn, vad_within_s=4) as turn:
+        turn.node.judge = never_sure
+        fed(turn, sound(1000, 2))
+        turn.feed("speech", SpeechStarted(1600, 0))
+        if pause:
+            fed(turn, sound(0, 0.5, begin=2))
+            turn.feed("speech", SpeechPaused(2 * RATE_HZ, 96))
+        fed(turn, sound(0, 4, begin=2.5 if pause else 2))
+        confirmed, utterance = turn.due()
+        assert isinstance(confirmed.body, TurnConfirmed)
+        assert turn.clock_ns == 4_000_000_000
+        assert (confirmed.turn, confirmed.body.reason) == (1, "ceiling")
+        assert 2 < len(utterance.payload) / 2 / RATE_HZ < 2.3
+        assert turn.warnings == ["turn 1 of session 'default' is ended without it: the VAD has told nothing for 4 s"]
+        for late in (SpeechPaused(2 * RATE_HZ, 512), SpeechStarted(3 * RATE_HZ, 2 * RATE_HZ), SpeechPaused(4 * RATE_HZ, 512)):
+            assert turn.feed("speech", late) == [], "it was only slow"
+        fed(turn, sound(1000, 8, begin=7))
+        turn.feed("speech", SpeechStarted(12 * RATE_HZ, 11 * RATE_HZ))
+        assert turn.feed("speech", SpeechPaused(14 * RATE_HZ, 96)) == []
+        assert turn.node.in_turn() == ["default"]
+
+
+@pytest.mark.parametrize(("config", "ends_s"), [({}, 60), ({"max_turn_s": 20}, 20), ({"vad_within_s": 0}, 0)])
+def test_where_it_is_loud_a_vad_may_be_silent_for_as_long_as_a_turn(config: dict[str, int], ends_s: int) -> None:
+    with Harness(SmartTurn, **config) as turn:
+        turn.node.judge = never_sure
+        fed(turn, sound(1000, 2))
+        turn.feed("speech", SpeechStarted(1600, 0))
+        assert [type(one.body) for one in turn.due()] == ([TurnConfirmed, Utterance] if ends_s else [])
+        assert turn.clock_ns == ends_s * 1_000_000_000
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_an_apology_is_not_said_any_more_when_the_next_turn_has_begun(heard: bool) -> None:
+    with confirmed(reply_within_s=5, apology="Sorry.") as turn:
+        assert isinstance(turn.due()[-1].body, Text)
+        if heard:
+            turn.feed("played", ReplyBegins(), turn=1, revision=1)
+            turn.feed("played", Played("Sorry.", 9000, RATE_HZ), turn=1, revision=1)
+        stale = [(one.body, one.turn, one.revision) for one in turn.feed("speech", SpeechStarted(6 * RATE_HZ, 5 * RATE_HZ))]
+        assert stale == ([] if heard else [(Interrupt("goes on"), 2, 0)])
+        assert turn.feed("speech", SpeechPaused(7 * RATE_HZ, 96))[0].turn == 2
