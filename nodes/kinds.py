@@ -60,3 +60,5 @@ class Played(Kind, frozen=True, omit_defaults=True):
     sample_rate: int = 0  # Hz
     interrupted: bool = False
     cause: str = ""  # why there was no reply, or not all of it, other than that it was interrupted
+    gaps: int = 0  # how often it ran out of audio before it was complete
+    gap_ms: int = 0  # that nothing was heard for this, all together

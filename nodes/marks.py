@@ -12,7 +12,7 @@ FIRST_TOKEN = "first_token"  # llm; fields: prompt_tokens, cached_tokens (of the
 FIRST_CLAUSE = "first_clause"  # tts: the first clause is known and goes to synthesis; fields: text
 FIRST_AUDIO = "first_audio"  # sink: the first sample of the reply leaves
 REPLY = "reply"  # llm: the reply is complete; fields: text, tokens, finish_reason, wasted_tokens
-PLAYED = "played"  # sink: the last sample of the reply has left; fields: text, samples
+PLAYED = "played"  # sink: the last sample of the reply has left; fields: text, samples, gaps, gap_ms
 SPEECH_DISMISSED = "speech_dismissed"  # turn: the user spoke while the reply is heard, no interruption; fields: text, spoken_ms
 TURN_FAILED = "turn_failed"  # turn: there was no reply, or not all of it was heard; fields: cause
 

@@ -83,6 +83,8 @@ class _Judge:
         if wanted.words is not None and not self._real and not wanted.words[0] <= got.words <= wanted.words[1]:
             told = f"{_span(wanted.words)} words of the reply were expected"
             yield ("words",), f"{told}, heard were {got.words}: {_quoted(got.replied)}"
+        if wanted.gaps is not None and not wanted.gaps[0] <= got.gaps <= wanted.gaps[1]:
+            yield ("gaps",), f"{_span(wanted.gaps)} gaps in the reply were expected, there were {got.gaps}"
         if wanted.latency is not None:
             yield from self._latency(wanted.latency.turn, wanted.latency.at_most, got, found)
 

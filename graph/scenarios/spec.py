@@ -53,6 +53,9 @@ class ExpectedTurn(Keys):
     words: Annotated[tuple[int, int], BeforeValidator(_range)] | None = Field(
         None, description="how many words of the reply were heard"
     )
+    gaps: Annotated[tuple[int, int], BeforeValidator(_range)] | None = Field(
+        None, description="how often the reply was silent because its voice was late"
+    )
     failed: str | None = Field(None, description="it failed, and this is in the cause; unset: it did not")
     apology: str | None = Field(None, description="what was heard instead of the reply")
     latency: Latency | None = None

@@ -24,6 +24,7 @@ class SeenTurn:
     failed: str | None = None  # why there was no reply, or not all of it; None: there was
     apology: str | None = None  # what was heard instead of it
     latency_ms: float | None = None  # from the last loud sample to the first of the reply
+    gaps: int = 0  # how often the reply was silent because its voice was late
     prompt: list[dict[str, str]] | None = None  # what the model was shown, without the system prompt
 
     @property
@@ -32,13 +33,14 @@ class SeenTurn:
         return len((self.replied or "").split())
 
     def as_dict(self) -> dict[str, Any]:
-        """What does not depend on how fast the machine is, and the latency."""
+        """What does not depend on how fast the machine is, the latency, and the gaps."""
         return {
             "turn": self.number,
             "heard": self.heard,
             "written": self.written,
             "replied": self.replied,
             "interrupted": self.interrupted,
+            "gaps": self.gaps,
             "answers": self.answers,
             "failed": self.failed,
             "apology": self.apology,
@@ -96,7 +98,7 @@ def _turn(number: int, lines: list[Line], revision: int) -> SeenTurn:
         elif what == "reply":
             turn.written = line["text"]
         elif what == "reply.ends":
-            turn.replied, turn.interrupted = line["text"], line["interrupted"]
+            turn.replied, turn.interrupted, turn.gaps = line["text"], line["interrupted"], line["gaps"]
         elif what == "last_spoken_sample":
             asked_ns = line["at_ns"]
         elif what == "first_audio":

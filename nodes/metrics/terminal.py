@@ -74,7 +74,7 @@ class Terminal(Console):
         for turn in turns:
             times = ["" if (ms := turn.ms(mark)) is None else f"{ms:.0f}" for mark in TIMES.values()]
             said, replied = turn.text(TRANSCRIPT), turn.text(REPLY) or turn.text(PLAYED)
-            if turn.failed:
-                replied = f"{replied} ({turn.failed})".lstrip()
+            for remark in filter(None, (turn.gaps, turn.failed)):
+                replied = f"{replied} ({remark})".lstrip()
             table.add_row(*([turn.session] if many else []), str(turn.number), said, *times, replied)
         self.print(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graph.message import Mark, Message
-from nodes.marks import TURN_FAILED
+from nodes.marks import PLAYED, TURN_FAILED
 
 
 @dataclass(slots=True)
@@ -40,6 +40,15 @@ class Turn:
     def failed(self) -> str:
         """Why there was no reply, or not all of it; empty: there was."""
         return self._field(TURN_FAILED, "cause")
+
+    @property
+    def gaps(self) -> str:
+        """That the reply was not heard in one piece, e.g. "2 gaps, 340 ms"; empty: it was."""
+        mark = self.marks.get(PLAYED)
+        gaps = int(mark.fields.get("gaps", 0)) if mark is not None else 0
+        if mark is None or not gaps:
+            return ""
+        return f"{gaps} gap{'' if gaps == 1 else 's'}, {mark.fields.get('gap_ms', 0)} ms"
 
     def _field(self, name: str, field: str) -> str:
         mark = self.marks.get(name)

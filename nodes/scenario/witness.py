@@ -50,7 +50,7 @@ class Witness(MetricsNode):
     def on_played(self, message: Message[ReplyBegins | Played]) -> None:
         body = message.body
         if isinstance(body, Played):
-            self._write(message, "reply.ends", text=body.text, interrupted=body.interrupted)
+            self._write(message, "reply.ends", text=body.text, interrupted=body.interrupted, gaps=body.gaps)
         else:
             self._write(message, "reply.begins")
 

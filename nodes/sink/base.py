@@ -163,8 +163,17 @@ class SinkNode(Node):
 
     def tell(self, played: Played, at_ns: int, session: str, turn: int, revision: int) -> Outgoing:
         """The message that a reply was heard, and its mark; `at_ns`: when its last sample was."""
-        text, samples = played.text, played.samples
         if self._begun == (session, turn, revision):
             self._begun = ("", 0, 0)  # what is said in this turn from now on begins anew
-        self.mark(PLAYED, at_ns=at_ns, session=session, turn=turn, revision=revision, text=text, samples=samples)
+        self.mark(
+            PLAYED,
+            at_ns=at_ns,
+            session=session,
+            turn=turn,
+            revision=revision,
+            text=played.text,
+            samples=played.samples,
+            gaps=played.gaps,
+            gap_ms=played.gap_ms,
+        )
         return self.played(played, session=session, turn=turn, revision=revision)

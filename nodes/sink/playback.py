@@ -39,6 +39,7 @@ class Track:
     audible_from: int | None = None  # index of its first audible sample
     audible_ns: int | None = None  # when that one is heard
     end_ns: int = 0  # when the last sample handed out is heard
+    dry: int = 0  # the queue's count of silence when the card was given its last sample
 
     def played(self, at_ns: int) -> bool:
         """All that was queued has been heard by then."""
@@ -67,6 +68,7 @@ class PlaybackQueue:
         self.telling = False  # whether what is heard is kept for `heard`
         self._heard: deque[Stretch] = deque(maxlen=UNTOLD)
         self._pulled = 0  # samples that the card was given, silence among them
+        self._dry = 0  # of these, silence because there was nothing to say
         self._softly: int | None = None  # samples until it pauses; None: it does not
         self._lock = Lock()
         self._chunks: deque[tuple[Track, memoryview]] = deque()
@@ -76,6 +78,11 @@ class PlaybackQueue:
         with self._lock:
             self._chunks.append((track, memoryview(payload)))
             track.queued += len(payload) // BYTES_PER_SAMPLE
+
+    def ran_dry(self, track: Track) -> int:
+        """For how many samples nothing was heard since the last that there is of this reply; none before its first."""
+        with self._lock:
+            return self._dry - track.dry if track.handed and track.handed == track.queued else 0
 
     def drop(self, track: Track) -> None:
         """What the card has not taken yet of this reply is not heard any more."""
@@ -125,6 +132,8 @@ class PlaybackQueue:
                     self._chunks.appendleft((track, rest))
             if self._softly is not None:
                 self._softly -= filled // BYTES_PER_SAMPLE
+            else:
+                self._dry += (len(out) - filled) // BYTES_PER_SAMPLE
             self._pulled += len(out) // BYTES_PER_SAMPLE
         out[filled:] = bytes(len(out) - filled)
 
@@ -132,6 +141,7 @@ class PlaybackQueue:
         if track.audible_ns is None and track.audible_from is not None and track.audible_from < track.handed + samples:
             track.audible_ns = heard_ns + self._ns(max(0, track.audible_from - track.handed))
         track.handed += samples
+        track.dry = self._dry
         track.end_ns = heard_ns + self._ns(samples)
 
     def _ns(self, samples: int) -> int:

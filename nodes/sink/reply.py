@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from nodes.kinds import Played
 from nodes.tts.base import Spoken
 
+GAP_NS = 10_000_000  # a sound card takes blocks of that; what is shorter is no gap that anybody hears
 FIRST_WITHOUT_SPACES = "\u0e00"  # Thai; above it lie the scripts that put no spaces between words
 
 
@@ -21,11 +22,19 @@ class Reply:
     samples: int = 0  # in the frames so far
     complete: bool = False  # nothing more belongs to it
     cause: str = ""  # why it is not all of it
+    gaps: int = 0  # how often its next sample came too late
+    gap_ns: int = 0  # all together
     _pieces: list[Spoken] = field(default_factory=list)
 
     def older_than(self, turn: int, revision: int) -> bool:
         """Turn 0 belongs to no turn and is never old."""
         return self.turn > 0 and (self.turn, self.revision) < (turn, revision)
+
+    def waited(self, ns: int) -> None:
+        """So long nothing was heard, because its next sample had not come yet."""
+        if ns >= GAP_NS:
+            self.gaps += 1
+            self.gap_ns += ns
 
     def say(self, piece: Spoken) -> None:
         """The frames since the last piece say this."""
@@ -37,9 +46,11 @@ class Reply:
 
         Of the piece in which it broke off, the text's share is that of the samples, less a word begun.
         """
+        gap_ms = round(self.gap_ns / 1e6)
         if heard is None:
-            return Played(self._text(self.samples), self.samples, self.sample_rate, cause=self.cause)
-        return Played(self._text(heard), heard, self.sample_rate, interrupted=True)
+            text = self._text(self.samples)
+            return Played(text, self.samples, self.sample_rate, cause=self.cause, gaps=self.gaps, gap_ms=gap_ms)
+        return Played(self._text(heard), heard, self.sample_rate, interrupted=True, gaps=self.gaps, gap_ms=gap_ms)
 
     def _text(self, left: int) -> str:
         heard: list[str] = []

@@ -91,7 +91,9 @@ class SpeakerSink(SinkNode):
             playing = self._playing[key] = Playing(Reply(*key, sample_rate=rate), self._audio(rate, self._rate), Track(key[0]))
         if isinstance(message.body, AudioFrame):
             playing.reply.samples += len(message.payload) // 2
-            self._add(playing, playing.audio.push(message.payload).tobytes())
+            if len(sound := playing.audio.push(message.payload)):
+                playing.reply.waited(round(self._queue.ran_dry(playing.track) * 1e9 / self._rate))
+            self._add(playing, sound.tobytes())
             self._mark_first(playing)
         else:
             playing.reply.say(message.body)

@@ -138,10 +138,13 @@ class Timeline:
         if self._zero_ns is None:
             self._zero_ns = now_ns
         placed = self._placed(reply)
-        silent_so_far = placed.audio.audible_from is None
+        goes_on, silent_so_far = bool(placed.spans), placed.audio.audible_from is None
         samples = placed.audio.push(payload)
         reply.samples += len(payload) // 2
+        end = self._assistant_end
         position = self._put(placed, samples, now_ns)
+        if goes_on and len(samples):
+            reply.waited(self._ns(position - end))
         if not silent_so_far or placed.audio.audible_from is None:
             return None
         return self.heard_ns(position + placed.audio.audible_from - (placed.audio.samples - len(samples)), now_ns)
@@ -161,8 +164,10 @@ class Timeline:
 
     def _put(self, placed: Placed, samples: NDArray[np.int16], now_ns: int) -> int:
         # Within a reply media time does not tear it apart: only the wall clock can leave a gap.
-        clock = self._position(now_ns) if placed.spans else self._clock(now_ns)
-        position = max(clock, self._assistant_end, self._told or 0, self.recording.settled)
+        # Nor can what comes while it pauses: that is heard behind the pause, without a gap.
+        clock = self._heard_to(self._position(now_ns)) if placed.spans else self._clock(now_ns)
+        told = self._heard_to(self._told or 0) if placed.spans else self._told or 0
+        position = max(clock, self._assistant_end, told, self.recording.settled)
         if len(samples):
             self.recording.put(Channel.ASSISTANT, position, samples)
             placed.add(position, len(samples))

@@ -111,6 +111,7 @@ def test_the_same_scenario_gives_the_same_result(runtime: Path) -> None:
             del one["seconds"]
             for turn in (turn for turns in one["turns"].values() for turn in turns):
                 assert turn.pop("latency_ms") > 0
+                assert turn.pop("gaps") >= 0
         return found
 
     first = result()

@@ -33,5 +33,5 @@ def answered(
         line("reply", 500, turn, session=session, text=replied),
         line("reply.begins", latency_ms, turn, session=session),
         line("first_audio", latency_ms, turn, session=session),
-        line("reply.ends", 2000, turn, session=session, **{"text": replied, "interrupted": False, **ends}),
+        line("reply.ends", 2000, turn, session=session, **{"text": replied, "interrupted": False, "gaps": 0, **ends}),
     ]

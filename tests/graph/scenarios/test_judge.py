@@ -36,6 +36,7 @@ def confirmed(*more: Line) -> list[Line]:
         ("    - {heard: How many?, replied: Seven., words: 1}", answered("how many", "Seven!")),
         ("    - {heard: five days, word_error: 0.5}", answered("4 days", "x")),
         ("    - {interrupted: true, replied: One two…, words: 2..4}", answered("x", "one two three", interrupted=True)),
+        ("    - {gaps: 0}\n    - {gaps: 1..3}", [*answered("a", "b"), *answered("c", "d", 2, gaps=2)]),
         ("    - {answered: false}", confirmed()),
         ('    - {heard: "", answered: false}', confirmed(line("transcript", text=""))),
         ("    - {}\n    - {latency: {turn: 1, at_most: 2}}", [*answered("a", "b"), *answered("c", "d", 2, latency_ms=1600)]),
@@ -53,6 +54,11 @@ def test_nothing_differs(tmp_path: Path, expected: str, lines: list[Line]) -> No
             "    - {heard: How many days?}",
             answered("How many ways?", "x"),
             ["s.yaml:5:8: turn 1: 'How many ways?' was understood, expected was 'How many days?' (word error 0.33, at most 0)"],
+        ),
+        (
+            "    - {gaps: 0}",
+            answered("x", "y", gaps=1),
+            ["s.yaml:5:8: turn 1: 0 gaps in the reply were expected, there were 1"],
         ),
         (
             "    - {heard: Hello}",

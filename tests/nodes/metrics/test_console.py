@@ -26,7 +26,7 @@ def feed(
     turn: int = 1,
     session: str = "default",
     revision: int = 0,
-    **fields: str,
+    **fields: str | int,
 ) -> None:
     mark = Mark(name, 5_000_000 + ms * 1_000_000, zero=name == marks.LAST_SPOKEN_SAMPLE, fields=dict(fields))
     console.feed("marks", mark, turn=turn, session=session, revision=revision)
@@ -176,3 +176,14 @@ def test_a_turn_that_failed_is_told_with_its_cause(
     assert "How are you?" in told.partition("ms after")[2]
     assert "20400" in told
     assert "Sorry. (nothing was" in told
+
+
+def test_a_reply_that_was_not_heard_in_one_piece_is_told(
+    console: Harness[ConsoleMetrics], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for turn, (gaps, gap_ms) in enumerate([(0, 0), (1, 90), (2, 340)], 1):
+        feed(console, marks.LAST_SPOKEN_SAMPLE, 0, turn=turn)
+        feed(console, marks.PLAYED, 5000, turn=turn, text="So it is.", gaps=gaps, gap_ms=gap_ms)
+    console.drain()
+    told = capsys.readouterr().out
+    assert re.findall(r"So it is\.( \(.*?\))?", told) == ["", " (1 gap, 90 ms)", " (2 gaps, 340 ms)"]

@@ -173,6 +173,6 @@ def test_the_witness_writes_everything_down_at_once(tmp_path: Path) -> None:
     assert lines == [
         common | {"what": "transcript", "at_ns": 5, "text": "hi"},
         common | {"what": "reply.begins"},
-        common | {"what": "reply.ends", "session": "anna", "text": "hello", "interrupted": True},
+        common | {"what": "reply.ends", "session": "anna", "text": "hello", "interrupted": True, "gaps": 0},
         common | {"what": "cue", "turn": 0, "name": "order", "step": 3},
     ]

@@ -109,7 +109,7 @@ def test_a_reply_is_heard_when_it_came(talk: Conversation) -> None:
     assert talk.end() == []
     assert talk.heard_ms() == [(1500, 2000)]
     assert talk.marks_ms() == [("first_audio", 1, 1700), ("played", 1, 2000)]
-    assert talk.sink.marks[1].mark.fields == {"text": "I am fine.", "samples": 12_000}
+    assert talk.sink.marks[1].mark.fields == {"text": "I am fine.", "samples": 12_000, "gaps": 0, "gap_ms": 0}
     assert talk.turns() == [
         {
             "session": "default",
@@ -373,6 +373,48 @@ def test_a_reply_steps_back_while_somebody_speaks_and_loses_nothing(talk: Conver
     assert [level(ms) for ms in (1380, 1720)] == [0, 0], "then not at all"
     assert [level(ms) for ms in (1736, 2340)] == [LOUD, LOUD], "and on from there"
     assert level(2360) == 0
+
+
+def test_what_comes_too_late_leaves_a_gap_that_is_counted(talk: Conversation) -> None:
+    talk.user(992)
+    talk.speak(500)
+    talk.say("One.", 500, last=False)
+    talk.at(1692)
+    talk.speak(300)
+    talk.at(1997)  # too little for anybody to hear
+    talk.speak(100)
+    talk.say("Two.", 400)
+    talk.user(2000)
+    (played,) = (one.body for one in talk.user(2500) if isinstance(one.body, Played))
+    assert (played.text, played.gaps, played.gap_ms) == ("One. Two.", 1, 200)
+    assert talk.sink.marks[-1].mark.fields == {"text": "One. Two.", "samples": 21_600, "gaps": 1, "gap_ms": 200}
+    talk.end()
+    assert talk.heard_ms()[0] == (992, 1492)
+
+
+def test_an_end_that_comes_late_is_no_gap(talk: Conversation) -> None:
+    talk.user(992)
+    talk.speak(500, rate=22_050)  # whose last samples come out of the resampler at the end
+    talk.at(1992)
+    talk.say("One.", 500, rate=22_050)
+    (played,) = (one.body for one in talk.user(2500) if isinstance(one.body, Played))
+    assert (played.text, played.gaps) == ("One.", 0)
+
+
+def test_what_comes_while_it_pauses_is_heard_behind_it_without_a_gap(talk: Conversation) -> None:
+    talk.user(992)
+    talk.speak(500)
+    talk.user(1312)
+    talk.sink.feed("speech", SpeechStarted(0, 0))  # of the 500 ms, 120 are left when it pauses
+    talk.user(1984)
+    talk.speak(500)
+    talk.say("All of it.", 1000)
+    talk.user(2208)
+    talk.sink.feed("speech", SpeechPaused(0, 100))
+    (played,) = (one.body for one in talk.user(3200) if isinstance(one.body, Played))
+    assert (played.text, played.gaps) == ("All of it.", 0)
+    talk.end()
+    assert talk.heard_ms() == [(992, 1372), (2208, 2208 + 620)]
 
 
 def test_who_is_interrupted_while_it_pauses_was_heard_as_far_as_that(talk: Conversation) -> None:

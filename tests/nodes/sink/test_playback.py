@@ -69,3 +69,20 @@ def test_a_reply_steps_back_and_goes_on_where_it_was() -> None:
     queue.go_on()
     assert pull(queue, 4, 107) == b"abc.", "and nothing is lost"
     assert track.played(111 * MS_NS)
+
+
+def test_a_reply_ran_dry_for_as_long_as_there_was_silence_instead_of_it() -> None:
+    queue, one, two = PlaybackQueue(RATE_HZ), Track(), Track()
+    pull(queue, 5, 0)
+    assert queue.ran_dry(one) == 0, "it has not begun"
+    queue.add(one, pcm("abc"))
+    pull(queue, 2, 5)
+    assert queue.ran_dry(one) == 0, "there is more of it"
+    pull(queue, 4, 7)
+    assert queue.ran_dry(one) == 3
+    queue.add(two, pcm("de"))
+    pull(queue, 3, 11)
+    assert [queue.ran_dry(one), queue.ran_dry(two)] == [4, 1], "what is heard meanwhile is no silence"
+    queue.step_back(0)
+    pull(queue, 9, 14)
+    assert [queue.ran_dry(one), queue.ran_dry(two)] == [4, 1], "nor is a pause"

@@ -90,8 +90,24 @@ def test_a_reply_is_told_when_it_was_heard_and_not_before(card: Card, speaker: H
     card.play(0.5)
     assert [step.body for step in speaker.due()] == [Played("Hello.", 12_000, RATE_HZ)]
     first, last = (marked.mark for marked in speaker.marks)
-    assert (last.name, last.fields) == ("played", {"text": "Hello.", "samples": 12_000})
+    assert (last.name, last.fields) == ("played", {"text": "Hello.", "samples": 12_000, "gaps": 0, "gap_ms": 0})
     assert first.at_ns < last.at_ns
+
+
+def test_what_comes_too_late_leaves_a_gap_that_is_counted(card: Card, speaker: Harness[SpeakerSink]) -> None:
+    card.play(0.3)  # before it begins
+    speak(speaker, 0.5)
+    card.play(0.2)
+    speak(speaker, 0.1)
+    card.play(0.6)
+    speak(speaker, 0.2)
+    speaker.feed("speech", SpeechStarted(0, 0))
+    card.play(0.7)  # it pauses after 60 ms
+    speaker.feed("speech", SpeechPaused(0, 100))
+    speak(speaker, 0.1)
+    card.play(0.3)
+    speaker.feed("audio", Spoken("Hello.", 21_600, last=True), turn=1)
+    assert [step.body for step in speaker.due()] == [Played("Hello.", 21_600, RATE_HZ, gaps=1, gap_ms=200)]
 
 
 def test_an_interruption_drops_the_rest_and_tells_what_was_heard(card: Card, speaker: Harness[SpeakerSink]) -> None:
