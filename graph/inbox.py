@@ -64,15 +64,14 @@ class Inbox:
         return item
 
     def stale(self, arrival: Arrival) -> bool:
-        """A message of a turn older than the newest this node was told of.
-
-        What belongs to no turn (0) never is, nor is what tells of turns that are over.
-        """
+        """A message of a turn older than the newest this node was told of; what tells of turns that are over never is."""
         message = arrival.message
-        if not self._newest or message.turn == 0 or arrival.route.past:
-            return False
-        newest = self._newest.get(message.session)
-        return newest is not None and (message.turn, message.revision) < newest
+        return not arrival.route.past and self.outdated(message.session, message.turn, message.revision)
+
+    def outdated(self, session: str, turn: int, revision: int) -> bool:
+        """A newer turn than this one was told of. What belongs to no turn (0) is never old."""
+        newest = self._newest.get(session) if turn else None
+        return newest is not None and (turn, revision) < newest
 
     def drop_all(self) -> None:
         """What still comes to a node that has ended is handled by nobody."""

@@ -455,6 +455,9 @@ class Loop:
     def connected(self, port: str) -> bool:
         return self._wiring.connected(port)
 
+    def stale(self, session: str, turn: int, revision: int) -> bool:
+        return self._inbox.outdated(session, turn, revision)
+
     def resume(self) -> int:
         return self._origin.resume()
 

@@ -129,6 +129,12 @@ class Runtime(Protocol):
     def status(self, text: str) -> None:
         """Say what takes long, e.g. "loading whisper-base"; shown while the node starts."""
 
+    def stale(self, session: str, turn: int, revision: int) -> bool:
+        """True where a message on an `interrupts` input has come that is of a newer turn, though it is not handled yet.
+
+        For what is said in `on_due`, which the worker does not close by itself: it does not know for whom it is.
+        """
+
     def resume(self) -> int:
         """How many messages of a `replayable` source are done, that its former lives have sent: go on with the next.
 

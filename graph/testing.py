@@ -78,6 +78,7 @@ class Harness(Generic[N]):
         self.sent, self.marks, self.warnings, self.statuses = [], [], [], []
         self._linked = {*inputs, *outputs}
         self.kept = {}
+        self._newest: dict[str, tuple[int, int]] = {}  # by session, what an `interrupts` input was fed
         self._message: Message[Any] = Message(Mark("", 0))
         self._runner = asyncio.Runner()
         self.node = cls(cls.Config(**config), self)
@@ -99,6 +100,9 @@ class Harness(Generic[N]):
         if port not in self.cls.inputs():
             raise KeyError(f"{self.cls.__name__} has no input '{port}'")
         message = Message(body, payload, **header)
+        if self.cls.inputs()[port].interrupts:
+            newest = self._newest.get(message.session, (0, 0))
+            self._newest[message.session] = max(newest, (message.turn, message.revision))
         yield from self._run(getattr(self.node, f"on_{port}")(message), message)
 
     def due(self) -> list[Sent]:
@@ -169,6 +173,9 @@ class Harness(Generic[N]):
 
     def keep(self) -> None:
         self.kept = self.node.snapshot()
+
+    def stale(self, session: str, turn: int, revision: int) -> bool:
+        return turn > 0 and (turn, revision) < self._newest.get(session, (0, 0))
 
     def resume(self) -> int:
         return 0

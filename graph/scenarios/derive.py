@@ -132,6 +132,8 @@ def _actors(held: Held, who: Mapping[str, str]) -> dict[str, Any]:
             parameters: dict[str, Any] = {"behaves": behaves or {}}
             if held.file.recording.exists() and not held.real:
                 parameters["recording"] = str(held.file.recording)
+            if role == "tts" and scenario.pace == "fast":
+                parameters["paced"] = False
             actors[who[role]] = {"use": f"scenario.{role}", "with": parameters | (script if role == "stt" else {})}
     return actors
 

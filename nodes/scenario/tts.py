@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from graph.message import Message
 from graph.node import NodeConfig, Step
 from graph.scenarios.stand_ins import TtsStandIn
-from nodes.kinds import Text
-from nodes.llm.base import Token
 from nodes.scenario.replay import Replay
-from nodes.tts.base import Sentence
 from nodes.tts.speech import SpeechConfig, SpeechNode
 
 if TYPE_CHECKING:
     from nodes.tts.pcm import Samples
+    from nodes.tts.reply import Reply
 
 RATE_HZ = 24_000
 TONE_HZ = 220
@@ -42,9 +39,9 @@ class ScenarioTts(SpeechNode):
     def load(self) -> _Tone:
         return _Tone(self.config.behaves, Replay(self.config.recording))
 
-    def on_text(self, message: Message[Token | Sentence | Text]) -> Iterator[Step]:
-        self.voice.now = message
-        yield from super().on_text(message)
+    def _speak(self, reply: Reply, clause: str) -> Iterator[Step]:
+        self.voice.now = reply
+        yield from super()._speak(reply, clause)
 
     def _pause_ms(self, clause: str) -> int:
         """What was recorded has its pause already."""
@@ -56,7 +53,7 @@ class _Tone:
 
     sample_rate = RATE_HZ
     language = "en-us"
-    now: Message[Any] | None = None  # the message that is being spoken
+    now: Reply | None = None  # the one that is being spoken
 
     def __init__(self, behaves: TtsStandIn, replay: Replay) -> None:
         self._behaves = behaves

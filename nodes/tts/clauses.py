@@ -152,6 +152,12 @@ def ends_softly(clause: str) -> bool:
     return _SOFT_END.search(clause) is not None
 
 
+def goes_together(clause: str, following: str) -> bool:
+    """Whether two clauses of a text may as well be spoken as one: within a sentence, and not too long."""
+    within = (ends_softly(clause) or goes_on(clause)) and not is_code(clause)
+    return within and not is_code(following) and length(clause) + length(following) <= LONGEST
+
+
 def goes_on(clause: str) -> bool:
     """Whether a clause ends in the middle of a sentence, without a mark."""
     return clause[-1:].isspace() and not ends_sentence(clause) and not ends_softly(clause)

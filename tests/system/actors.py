@@ -224,6 +224,21 @@ class Talk(Node):
             yield self.words(Number(n))
 
 
+class TalkByItself(Talk):
+    """The same, not while it handles the number but when it is due."""
+
+    def on_x(self, message: Message[Number]) -> None:
+        self._turn = message.session, message.turn, message.revision
+        self.due_ns = now_ns()
+
+    def on_due(self) -> Iterator[Step]:
+        session, turn, revision = self._turn
+        for n in range(1_000_000):
+            yield self.words(Number(n), session=session, turn=turn, revision=revision)
+            if self.runtime.stale(session, turn, revision):
+                return
+
+
 class Heckle(Node):
     """Interrupts the talk of a turn once it has heard enough of it, then asks for the next."""
 

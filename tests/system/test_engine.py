@@ -220,14 +220,15 @@ def test_a_graph_is_started_again_over_what_a_killed_supervisor_left(tmp_path: P
 INTERRUPTED = """\
 name: interrupted
 nodes:
-  topics: {use: "tests.system.actors:Topics"}
-  talk: {use: "tests.system.actors:Talk", in: {x: topics.out, interrupt: heckle.interrupt}}
-  heckle: {use: "tests.system.actors:Heckle", in: {words: talk.words}}
+  topics: {{use: "tests.system.actors:Topics"}}
+  talk: {{use: "tests.system.actors:{talk}", in: {{x: topics.out, interrupt: heckle.interrupt}}}}
+  heckle: {{use: "tests.system.actors:Heckle", in: {{words: talk.words}}}}
 """
 
 
-def test_an_interruption_closes_the_handler_and_the_next_turn_is_handled(tmp_path: Path) -> None:
-    with graph_run(tmp_path, INTERRUPTED) as run:
+@pytest.mark.parametrize("talk", ["Talk", "TalkByItself"])
+def test_an_interruption_closes_the_handler_and_the_next_turn_is_handled(tmp_path: Path, talk: str) -> None:
+    with graph_run(tmp_path, INTERRUPTED.format(talk=talk)) as run:
         assert run.wait() == 0, run.stderr
         assert run.edge("heckle.interrupt->talk.interrupt")["delivered"] == 2, "both turns talked, both were stopped"
         words = run.edge("talk.words->heckle.words")

@@ -83,6 +83,11 @@ def test_to_record_the_witness_hears_what_goes_to_the_models_and_comes_from_them
     }
 
 
+@pytest.mark.parametrize(("pace", "paced"), [("fast", False), ("realtime", None)])
+def test_where_nobody_listens_in_real_time_the_voice_does_not_wait(tmp_path: Path, pace: str, paced: bool | None) -> None:
+    assert derived(held(tmp_path, f"pace: {pace}\n{SCENARIO}"))["nodes"]["tts"]["with"].get("paced") == paced
+
+
 def test_a_recording_is_replayed(tmp_path: Path) -> None:
     (tmp_path / "s.recording.json").write_text("{}")
     assert derived(held(tmp_path))["nodes"]["stt"]["with"]["recording"] == str(tmp_path / "s.recording.json")

@@ -23,7 +23,7 @@ def tokens(text: str, cuts: list[int]) -> list[Token]:
 
 
 def new() -> Reply:
-    return Reply(1, 0, Clauses("en"))
+    return Reply("ann", 1, 0, 0, Clauses("en"))
 
 
 def spoken(reply: Reply, token: Token, run: int = 0) -> list[str]:
@@ -34,7 +34,7 @@ def spoken(reply: Reply, token: Token, run: int = 0) -> list[str]:
 
 
 def next_life(reply: Reply) -> Reply:
-    return Reply.restored(reply.snapshot(), Clauses("en"))
+    return Reply.restored("ann", reply.snapshot(), Clauses("en"))
 
 
 cuts = st.lists(st.integers(0, 200), max_size=30)
@@ -95,8 +95,8 @@ def test_one_that_says_something_else_is_heard_from_its_beginning(before: str, a
 def test_another_version_may_cut_the_rest_otherwise() -> None:
     reply = new()
     assert spoken(reply, Token("Whether it is so or not")) == []
-    heir = Reply.restored(reply.snapshot(), Clauses("en", hurry=True))
-    assert heir.snapshot() == reply.snapshot()
+    heir = Reply.restored("ann", reply.snapshot(), Clauses("en", hurry=True))
+    assert heir.due == ["Whether it is so "]
     assert "".join(spoken(heir, Token(" is not known.", 1, last=True))) == "Whether it is so or not is not known."
 
 
