@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from graph.message import Message
+from graph.message import PROTOCOL, Cause, Header, Message
 from graph.testing import Harness, Sent
 from nodes.kinds import AudioFrame
 from nodes.llm.base import Token
@@ -54,7 +54,7 @@ LONG = [*SENTENCES, *SENTENCES, *SENTENCES]  # 1,600 letters, 16 s
 @pytest.fixture
 def hummer() -> Iterator[Harness[Hummer]]:
     """A voice that needs time, and knows how much: clauses of several lengths were spoken."""
-    with Harness(Hummer) as made:
+    with Harness(Hummer, clock_ns=1_000_000 * MS_NS) as made:
 
         def takes(letters: int) -> None:
             assert made.clock_ns is not None
@@ -132,21 +132,30 @@ def test_a_long_reply_is_spoken_in_time_and_no_sooner(hummer: Harness[Hummer]) -
     assert not hummer.node.in_turn()
 
 
-def test_what_has_time_grows_to_whole_sentences(hummer: Harness[Hummer]) -> None:
-    for index, text in enumerate(LONG[:12]):
-        hummer.feed("text", Token(text, index), turn=2)
-    hummer.feed("text", Token("It is the last.", 12, last=True), turn=2)
-    wait(hummer)
-    waited = hummer.node.voice.said[8:]
-    assert len(waited) > 3
-    assert {text.strip() for text in waited} <= {*map(str.strip, LONG), "It is the last."}
+def test_what_has_time_grows_to_the_end_of_its_sentence(hummer: Harness[Hummer]) -> None:
+    begin, end = f"Here {'it goes on ' * 9}for a while,", "and then it ends."
+    for turn, (paced, said) in enumerate([(False, [begin, end] * 3), (True, [begin, end, begin, end, f"{begin} {end}"])], 2):
+        hummer.node.config = hummer.node.config.model_copy(update={"paced": paced})
+        for index in range(3):
+            hummer.feed("text", Token(f"{begin} {end} ", index), turn=turn)
+        hummer.feed("text", Token(index=3, last=True), turn=turn)
+        wait(hummer)
+        assert hummer.node.voice.said == said
+        hummer.node.voice.said.clear()
 
 
 def test_where_nobody_listens_in_real_time_nothing_waits(hummer: Harness[Hummer]) -> None:
     hummer.node.config = hummer.node.config.model_copy(update={"paced": False})
     assert spoken(hummer.feed("text", Token("".join(LONG), last=True), turn=2))[-1].last
     assert hummer.node.due_ns == 0
-    assert "This is the sentence number 1," in hummer.node.voice.said, "nor does it grow"
+
+
+def test_what_is_said_again_of_a_reply_that_waits_is_no_news(hummer: Harness[Hummer]) -> None:
+    hummer.feed("text", Token("".join(LONG), last=True), turn=2)
+    again = Header(PROTOCOL, "token", "tokens", "llm", 0, cause=Cause("turn", 0, 0, 1))
+    assert hummer.feed("text", Token("".join(LONG), last=True), turn=2, header=again) == []
+    wait(hummer)
+    assert squeezed(*hummer.node.voice.said) == squeezed(*LONG)
 
 
 def test_what_waits_is_dropped_by_an_interrupt(hummer: Harness[Hummer]) -> None:
@@ -226,6 +235,14 @@ def test_a_next_life_ends_a_reply_whose_last_token_was_done(hummer: Harness[Humm
         assert heir.feed("text", last, turn=2) == [], "it was not known to be done"
         with next_life(heir) as third:
             assert wait(third) == []
+
+
+def test_a_next_life_ends_a_reply_of_which_all_was_spoken(hummer: Harness[Hummer]) -> None:
+    steps = hummer.stream("text", Token("It is so.", last=True), turn=2)
+    assert next(one.body for one in steps if isinstance(one.body, Spoken) and one.body.last)
+    with next_life(hummer) as heir:
+        assert [one.body for _, one in wait(heir)] == [Spoken(last=True)]
+    steps.close()  # type: ignore[attr-defined]
 
 
 def test_a_clause_in_which_a_voice_dies_is_begun_again_but_not_twice(hummer: Harness[Hummer]) -> None:
