@@ -345,7 +345,8 @@ class Dealer:
         Its lane starts anew, and waits for its next life's hello. What it held waits again, in its old place, where
         messages are kept; elsewhere it is lost.
 
-        :returns: how many were lost, and those to send again, to set aside, and that are stale.
+        :returns: how many were lost that nobody counted, and those to send again, to set aside, and that are stale. Where
+            messages are kept none is lost, and the number is that of the stale ones that the dead had not counted.
         """
         lane = self.lanes[taker]
         held, sent, freed, outstanding = list(lane.held.items()), lane.sent, lane.freed, lane.outstanding
@@ -361,6 +362,7 @@ class Dealer:
         again: list[Parcel] = []
         aside: list[Parcel] = []
         stale = [parcel for _, parcel in held if parcel.stale]
+        uncounted = sum(parcel.stale and seq >= (freed if counted is None else counted) for seq, parcel in held)
         for seq, parcel in held:
             if parcel.stale:
                 continue
@@ -372,4 +374,4 @@ class Dealer:
         self._unfinished -= len(aside) + len(stale)
         if again:
             self._waiting = deque(sorted([*again, *self._waiting], key=lambda one: one.order))
-        return 0, again, aside, stale
+        return uncounted, again, aside, stale

@@ -270,7 +270,7 @@ class QueueOut:
         # A new socket: what is still in the old one must not reach the taker's next life.
         self._sockets.pop(taker).close(0)
         self._sockets[taker] = self._connect(taker)
-        self.cells[DROPPED] += lost
+        self.cells[STALE if stale else DROPPED] += lost
         self.cells[RESENT] += len(again)
         self._keep_aside(aside)
         self._close(stale)

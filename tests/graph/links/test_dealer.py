@@ -215,7 +215,8 @@ class Dealing(RuleBasedStateMachine):
         lost, again, aside, stale = self.dealer.died(taker.name, *((taker.counted, in_hand) if known else ()))
         taker.present = False
         if self.keeps:
-            assert lost == 0
+            counted = taker.counted if known else taker.told_freed
+            assert lost == sum(n in self.stale for n in taker.dealt[counted:]), "the dead counted the others"
             withdrawn = [n for n in held if n in self.stale]
             assert sorted(map(number, stale)) == sorted(withdrawn), "nobody else is given it"
             self.ended.update(dict.fromkeys(withdrawn, "stale"))

@@ -241,6 +241,7 @@ def test_what_is_stale_is_not_given_to_the_next_life_of_a_taker(tmp_path: Path) 
     ends.out.withdraw("default", (3, 0))  # its taker has it, and drops it itself
     assert ends.out.statistics().depth == 1
     ends.out.gone("dst.0", 1, 0, -1)
+    assert counted(ends.out).stale == 3, "it died before it had counted that"
     assert sorted(one.cause.number for one in closed) == [0, 1, 2]
     assert ends.out.finished
     ends.close()
