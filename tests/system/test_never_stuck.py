@@ -48,6 +48,7 @@ nodes:
         - {{from: llm.tokens, link: queue, delivery: at_least_once}}
         - {{from: turn.apology, link: queue, delivery: at_least_once}}
       interrupt: turn.interrupt
+    restart: {{max: 20}}  # each clause may be the death of two
     with: {{trouble: "{tts}"}}
   sink:
     use: sink.file
