@@ -14,7 +14,8 @@ import sentencex
 # Lengths count letters: about 15 of them are a second of English speech.
 SOONEST = 20  # the first clause may end at a comma from here on; each later one must be longer by as much
 LONGEST = 200  # a sentence longer than this is cut in any case
-# In a hurry the first clause also ends before a word that begins a phrase, where a speaker may pause, from so many letters on,
+# In a hurry the first clause ends at a comma, and before a word that begins a phrase or a number that takes long to say, where
+# a speaker may pause, from so many letters on,
 BEFORE_A_PHRASE = 15
 AT_A_WORD = 60  # or at any word
 _JOINTS = {
@@ -39,6 +40,7 @@ _MARKS = re.compile(r"[*_`~]+\s+")
 _FENCES = ("```", "~~~")
 _WHITESPACE = re.compile(r"\s")
 _LAST_WORD = re.compile(r"(?<=\s)(\w+)\s$")
+_LONG_NUMBER = re.compile(r"(?<=\s)(?:\d[.,]?){5,}$")
 _LIST_MARK = re.compile(r"\s*\(?(?:\d{1,3}|[A-Za-z])[.)]\s*")  # "2. ", "b) ": belongs to what follows
 _NOT_AN_END = re.compile(r"\b(?:Ms|Mx|approx|vol|tel)\.\s*$")  # abbreviations that sentencex does not know
 
@@ -93,18 +95,22 @@ class Clauses:
             if cut := self._sentence():
                 return cut
             before = rest[:-1]
-            if _SOFT_END.search(before) and length(before) >= self._soonest and not _is_date(rest):
+            soonest = BEFORE_A_PHRASE if self._first else self._soonest
+            if _SOFT_END.search(before) and length(before) >= soonest and not _is_date(rest):
                 return len(before)
             if self._first and length(before) >= AT_A_WORD:
                 return len(before)
-        if (
-            self._first
-            and (joint := _LAST_WORD.search(rest))
-            and joint[1] in self._joints
-            and _long_enough(rest[: joint.start()])
-        ):
-            return joint.start()
+        if self._first and (phrase := self._phrase()) and _long_enough(rest[:phrase]):
+            return phrase
         return _overlong(rest) if length(rest) > LONGEST else 0
+
+    def _phrase(self) -> int:
+        """Where what was written last begins a phrase; 0 if it does not."""
+        joint = _LAST_WORD.search(self._rest)
+        if joint and joint[1] in self._joints:
+            return joint.start()
+        number = _LONG_NUMBER.search(self._rest)
+        return number.start() if number else 0
 
     @property
     def _first(self) -> bool:

@@ -112,6 +112,9 @@ def test_the_first_clause_is_early(text: str, expected: list[str]) -> None:
         ("The capital is Paris, which is known for its art.", ["The capital is Paris,", "which is known for its art."]),
         ("Yes, it is. The sky is blue because of the air.", ["Yes, it is.", "The sky is blue because of the air."]),
         ("Our sandwiches androids.", ["Our sandwiches androids."]),
+        ("To make pancakes, boil a pot of water, and so on.", ["To make pancakes,", "boil a pot of water, and so on."]),
+        ("The moon is approximately 238,855 miles away.", ["The moon is approximately", "238,855 miles away."]),
+        ("The first landing was in 1969 on the moon.", ["The first landing was", "in 1969 on the moon."]),
         (
             "Nobody knows today whether these seventeen famous travelling scholars met there.",
             ["Nobody knows today whether these seventeen famous travelling", "scholars met there."],
