@@ -97,6 +97,7 @@ class Hearing:
         self._partitions: dict[bytes, frozenset[int]] = {}  # by `<node>.<port>`, those this replica listens to
         self._subscribed: dict[bytes, frozenset[int]] = {}  # the same, with those that it gains
         self._producers: dict[str, Producer] = {}  # by instance
+        self._departed: dict[tuple[str, bytes], tuple[Producer, int]] = {}  # that our former life heard, and their last lives
         self.strangers = 0  # messages that belong to no edge of ours
 
     @property
@@ -280,9 +281,14 @@ class Hearing:
 
     def missed(self, instance: str, source: str, last_life: int) -> None:
         """A producer left the graph when we were not there: what it had said and we have not heard is lost."""
-        cells = self._expecting(instance, source)
+        producer = Producer("", {source.encode(): self._expecting(instance, source)})
+        self._departed[instance, source.encode()] = producer, last_life
+        self._miss(instance, producer, last_life)
+
+    def _miss(self, instance: str, producer: Producer, last_life: int) -> None:
+        (cells,) = producer.cells.values()
         for life in range(max(0, cells[LIFE] - 1), last_life + 1):
-            self._settle(Producer("", {source.encode(): cells}), instance, life)
+            self._settle(producer, instance, life)
 
     def settle(self) -> None:
         """Nothing more will be read: what dead producers had sent and has not come is lost."""

@@ -12,7 +12,7 @@ from typing import Any
 from graph.errors import MessageError
 from graph.handover import Position
 from graph.links.base import Arrival, Ended, header_of
-from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE, disown, own
+from graph.links.counts import BEGAN, DROPPED, FORMER, LIFE, OWN, disown, own
 from graph.links.hearing import ALL, Hearing, Producer, partition_in, source_of, topics_in
 from graph.links.holding import BEHIND_NS, Behind, Held, Holding, Topic
 from graph.links.stream import End, Follows, Welcome
@@ -216,6 +216,13 @@ class StreamIn(Hearing):
                 self._begin_at(instance, producer, gained, position)
             elif producer.left:  # whoever had this has seen it to its end
                 producer.handed.update((topic.name, NEVER) for topic in gained)
+        for (instance, source), (producer, last_life) in self._departed.items():
+            cells, position = producer.cells[source], heard.get(instance)
+            new = [topic for topic in gained if topic.source == source and not cells[OWN] >> topic.partition & 1]
+            if position is not None and new:  # it left between the one who stopped there and us
+                self._begin_at(instance, producer, new, position)
+                own(cells, [topic.partition for topic in new])
+                self._miss(instance, producer, last_life)
         self._own(gained, deliver)
 
     def _own(self, gained: list[Topic], deliver: Callable[[Arrival | Ended], None]) -> None:

@@ -573,3 +573,18 @@ class Moving(RuleBasedStateMachine):
 
 TestMoving = Moving.TestCase
 TestMoving.settings = settings(max_examples=400, stateful_step_count=60, deadline=None)
+
+
+def test_what_a_producer_says_that_leaves_between_two_listeners_is_missed_by_the_later() -> None:
+    """Who gains a session is killed before it has it, and the producer is gone when it is there again."""
+    state = Moving()
+    state.start(producers=2, depth=2, first=set())
+    state.hear(pick=0, times=1, who=0)
+    state.change(split={partition_of("anna")})
+    state.hear(pick=0, times=1, who=0)
+    state.advance(steps=4, who=0)
+    state.publish(pick=1, port="out", session="anna", times=3)
+    state.leave()
+    state.kill(who=0)
+    state.teardown()  # where the books are balanced
+    assert state.book("out", "x") == 3
