@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from graph.message import Kind
 from graph.node import Input, Node, Output
-from nodes.kinds import Played, ReplyBegins, Text, TranscriptPartial
+from nodes.kinds import Played, ReplyBegins, Text
 from nodes.stt.base import TranscriptFinal
-from nodes.turn.base import TURN_NEWS, Interrupt
+from nodes.turn.base import Interrupt
 
 
 class Token(Kind, frozen=True, omit_defaults=True):
@@ -26,18 +26,8 @@ class LlmNode(Node):
 
     extra = "llm"
     text = Input(TranscriptFinal, Text)
-    turn = Input(
-        *TURN_NEWS,
-        required=False,
-        doc="from the turn node: nothing is answered before its turn is confirmed; not linked, the model works ahead",
-    )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     played = Input(
         ReplyBegins, Played, required=False, past=True, doc="from the sink: the history keeps what was heard of a reply"
-    )
-    partial = Input(
-        TranscriptPartial,
-        required=False,
-        doc="from an STT node with `partials: true`: what the user is saying; the prompt is evaluated so far while he speaks",
     )
     tokens = Output(Token)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from graph.errors import NodeError
 from graph.message import Message
-from graph.node import NodeConfig, Runtime, Step
+from graph.node import Input, NodeConfig, Runtime, Step
 from nodes.causes import MODEL_FAILED, NO_WORDS, NOT_UNDERSTOOD
 from nodes.gate import Gate
 from nodes.kinds import Played, ReplyBegins, Text, TranscriptPartial
@@ -25,7 +25,7 @@ from nodes.llm.history import ChatMessage, Exchange, History
 from nodes.marks import FIRST_TOKEN, REPLY
 from nodes.spent import Spent
 from nodes.stt.base import TranscriptFinal
-from nodes.turn.base import Interrupt, TurnNews
+from nodes.turn.base import TURN_NEWS, Interrupt, TurnNews
 
 SPOKEN = "You are a helpful assistant. Your replies are spoken: keep them to one short sentence."
 
@@ -67,6 +67,18 @@ class ChatNode(LlmNode, ABC):
 
     Config: ClassVar[type[NodeConfig]] = ChatConfig
     config: ChatConfig
+
+    turn = Input(
+        *TURN_NEWS,
+        required=False,
+        doc="from the turn node: nothing is answered before its turn is confirmed; not linked, the model works ahead",
+    )
+    partial = Input(
+        TranscriptPartial,
+        required=False,
+        doc="from an STT node with `partials: true`: what the user is saying; the prompt is evaluated so far while he speaks",
+    )
+
     repeatable = False  # sampling, or the last bit of a sum, may have it say something else
     changeable = frozenset({"system", "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop"})
 

@@ -8,7 +8,7 @@ from graph.message import Kind
 from graph.node import Input, Node, Output
 from nodes.kinds import AudioFrame, Text
 from nodes.llm.base import Token
-from nodes.turn.base import TURN_NEWS, Interrupt
+from nodes.turn.base import Interrupt
 
 
 class Sentence(Kind, frozen=True, omit_defaults=True):
@@ -34,10 +34,5 @@ class TtsNode(Node):
 
     extra = "tts"
     text = Input(Token, Sentence, Text)
-    turn = Input(
-        *TURN_NEWS,
-        required=False,
-        doc="from the turn node: nothing is spoken before its turn is confirmed; not linked, the voice works ahead",
-    )
     interrupt = Input(Interrupt, required=False, interrupts=True)
     audio = Output(AudioFrame, Spoken, doc="mono s16 frames, `start` counting the samples of the turn's reply from 0")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from pydantic import Field
 
 from graph.message import Message
-from graph.node import NodeConfig, Outgoing, Runtime, Step
+from graph.node import Input, NodeConfig, Outgoing, Runtime, Step
 from nodes import marks
 from nodes.causes import NO_SOUND, NOTHING_TO_SAY
 from nodes.gate import Gate
@@ -20,7 +20,7 @@ from nodes.llm.base import Token
 from nodes.tts.background import Background, EngineFailed
 from nodes.tts.base import Sentence, Spoken, TtsNode
 from nodes.tts.reply import Reply
-from nodes.turn.base import Interrupt, TurnNews
+from nodes.turn.base import TURN_NEWS, Interrupt, TurnNews
 
 if TYPE_CHECKING:
     from nodes.tts.clauses import Clauses
@@ -73,6 +73,12 @@ class SpeechNode(TtsNode):
 
     Config: ClassVar[type[NodeConfig]] = SpeechConfig
     config: SpeechConfig
+
+    turn = Input(
+        *TURN_NEWS,
+        required=False,
+        doc="from the turn node: nothing is spoken before its turn is confirmed; not linked, the voice works ahead",
+    )
 
     voice: Voice
     _background: Background | None = None

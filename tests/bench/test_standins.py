@@ -16,6 +16,7 @@ from bench.square_wave import FRAME_MS, RATE_HZ, Loudness, Stretch, frames, hear
 from bench.standins import Model, Transcriber, Voice
 from bench.voice.script import noted
 from graph.message import Mark
+from graph.registry import load_class
 from graph.testing import Harness
 from nodes.causes import NOT_UNDERSTOOD
 from nodes.kinds import AudioFrame
@@ -27,6 +28,11 @@ from nodes.turn.base import Interrupt, Utterance
 
 MS = 1_000_000
 SPEECH = signed(np.tile(np.array([3000, -3000], np.int16), 8000), 3).tobytes()
+
+
+@pytest.mark.parametrize("name", ["Transcriber", "Model", "Voice"])
+def test_a_graph_can_have_them(name: str) -> None:
+    assert load_class(f"bench.standins:{name}").__name__ == name
 
 
 def test_what_is_said_goes_through_all_three() -> None:
